@@ -90,6 +90,7 @@ configure() {
       [[ $known == *" $purpose "* ]] || break
     done
     [[ $known == *" $purpose "* ]] && return 0
+    set -- $(printf '%s\n' $known "$@" | sort -u)
   fi
   say "configuring build/$preset"
   (cd "$PREFORK_ROOT" && logged "configure-$preset" cmake --preset "$preset" ${PREFORK_PYTHON:+-DPREFORK_PYTHON="$PREFORK_PYTHON"})
@@ -100,7 +101,8 @@ configure() {
 build() {
   local folder=$PREFORK_ROOT/build/$1
   shift
-  ninja -C "$folder" --quiet "$@" >&2 || die "the build failed in ${folder#"$PREFORK_ROOT"/}"
+  { ninja -C "$folder" --quiet "$@" 2>&1 || die "the build failed in ${folder#"$PREFORK_ROOT"/}"; } |
+    { grep -vx 'ninja: no work to do.' >&2 || true; }
 }
 
 # usage: the comment at the top of the script that was started is its --help.

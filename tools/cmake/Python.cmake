@@ -1,6 +1,9 @@
 # prefork_bridge and prefork-worker, for the interpreter that the worker embeds: PREFORK_PYTHON, or the first python3 on PATH, or
 # (when that one was built without libpython) the system's. Its path lies in python3.txt of the build folder.
 set(PREFORK_PYTHON_OLDEST 3.9)
+if(SKBUILD AND NOT PREFORK_PYTHON)
+  set(PREFORK_PYTHON ${Python3_EXECUTABLE})  # a wheel is for the interpreter that pip runs on
+endif()
 
 # prefork_ask_python(PROGRAM OUT_ANSWER OUT_WHY_NOT): what embeddable.py says about one interpreter.
 function(prefork_ask_python program answer why_not)

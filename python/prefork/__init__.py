@@ -1,0 +1,1 @@
+"""prefork: an application server for Python. The server is the `prefork` executable; this package finds and starts it."""
