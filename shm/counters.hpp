@@ -1,0 +1,35 @@
+// Numbers that outlive a worker: one writer (the worker), any reader. `Taken` drives the master's stuck check.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "shm/atomic.hpp"
+
+namespace prefork::shm {
+
+enum class Counter : std::uint8_t { Taken, Started, Finished, Failed, BodyBytesIn, BodyBytesOut, Waits, RoomWaits, kCount };
+
+inline constexpr std::array<const char*, static_cast<std::size_t>(Counter::kCount)> kCounterNames{
+    "taken", "started", "finished", "failed", "body_bytes_in", "body_bytes_out", "waits", "room_waits"};
+
+struct Counters {
+  alignas(kLine) std::array<Atomic<std::uint64_t>, 16> values;
+
+  // Single writer (a worker with several threads writes under its inbox mutex), so load and store do.
+  void add(Counter counter, std::uint64_t by = 1) {
+    auto& value = values[static_cast<std::size_t>(counter)];
+    // relaxed: only this side writes it.
+    const auto now = value.load(std::memory_order_relaxed);
+    // release: pairs with acquire in get(). What was counted has happened.
+    value.store(now + by, std::memory_order_release);
+  }
+  std::uint64_t get(Counter counter) const {
+    // acquire: pairs with release in add().
+    return values[static_cast<std::size_t>(counter)].load(std::memory_order_acquire);
+  }
+};
+static_assert(sizeof(Counters) == kLine);
+
+}  // namespace prefork::shm
