@@ -102,7 +102,7 @@ build() {
   local folder=$PREFORK_ROOT/build/$1
   shift
   { ninja -C "$folder" --quiet "$@" 2>&1 || die "the build failed in ${folder#"$PREFORK_ROOT"/}"; } |
-    { grep -vx 'ninja: no work to do.' >&2 || true; }
+    { grep -v -e '^ninja: no work to do.$' -e '^-- ' >&2 || true; }
 }
 
 # usage: the comment at the top of the script that was started is its --help.
