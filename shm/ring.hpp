@@ -223,6 +223,12 @@ class Consumer {
 
   std::uint64_t head() const { return head_; }
 
+  // For a spinning reader, from any thread: the producer has gone past `position`, taken from head() before.
+  bool moved_past(std::uint64_t position) const {
+    // acquire: pairs with release in Producer::commit.
+    return positions_.tail.load(std::memory_order_acquire) != position;
+  }
+
  private:
   Peek bad() {
     space_ = 0;

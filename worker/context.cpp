@@ -1,0 +1,116 @@
+#include "worker/context.hpp"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <stdexcept>
+#include <system_error>
+
+#include "worker/clock.hpp"
+
+namespace prefork::worker {
+namespace {
+
+wire::Settings read_settings(int fd) {
+  if (fd < 0) return {};
+  const shm::UniqueFd owned(fd);
+  std::string text;
+  std::array<char, 4096> piece{};
+  for (;;) {
+    const ssize_t got = ::pread(fd, piece.data(), piece.size(), static_cast<off_t>(text.size()));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw std::system_error(errno, std::system_category(), "reading the settings");
+    if (got == 0) return wire::Settings::decode(text);
+    text.append(piece.data(), static_cast<std::size_t>(got));
+  }
+}
+
+int parse_number(std::string_view text) {
+  int value = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) throw std::runtime_error("malformed attachment number: " + std::string(text));
+  return value;
+}
+
+}  // namespace
+
+std::string Attachment::to_text() const {
+  std::string text = geometry.to_text();
+  for (const int number : {region_fd, own_bell_fd, master_bell_fd, side_fd, settings_fd, static_cast<int>(worker_id), static_cast<int>(worker_age)}) {
+    text.append(1, ',').append(std::to_string(number));
+  }
+  return text;
+}
+
+Attachment Attachment::from_text(std::string_view text) {
+  Attachment attachment;
+  const auto geometry = shm::Geometry::from_text(text.substr(0, text.find(',')));
+  if (!geometry) throw std::runtime_error("master and worker differ in the shared-memory layout: they are not of one installation");
+  attachment.geometry = *geometry;
+  std::array<int, 7> numbers{};
+  for (int& number : numbers) {
+    const auto comma = text.find(',');
+    if (comma == std::string_view::npos) throw std::runtime_error("malformed attachment: numbers are missing");
+    text.remove_prefix(comma + 1);
+    number = parse_number(text.substr(0, text.find(',')));
+  }
+  attachment.region_fd = numbers[0];
+  attachment.own_bell_fd = numbers[1];
+  attachment.master_bell_fd = numbers[2];
+  attachment.side_fd = numbers[3];
+  attachment.settings_fd = numbers[4];
+  attachment.worker_id = static_cast<unsigned>(numbers[5]);
+  attachment.worker_age = static_cast<unsigned>(numbers[6]);
+  return attachment;
+}
+
+Context::Context(const Attachment& attachment) : Context(attachment, read_settings(attachment.settings_fd)) {}
+
+Context::Context(const Attachment& attachment, wire::Settings settings)
+    : own_bell_(attachment.own_bell_fd),
+      master_bell_(attachment.master_bell_fd),
+      side_(attachment.side_fd),
+      region_(shm::Region::attach(shm::UniqueFd(attachment.region_fd), shm::Layout(attachment.geometry).total)),
+      channel_(shm::Parts(region_.bytes(), attachment.geometry), own_bell_.get(), master_bell_.get()),
+      settings_(std::move(settings)),
+      worker_id_(attachment.worker_id),
+      worker_age_(attachment.worker_age) {
+  channel_.phase.set(shm::Phase::Starting, coarse_us());
+  channel_.recorder.note(shm::Event::Attach, coarse_us(), 0, static_cast<std::uint32_t>(::getpid()));
+}
+
+void Context::ready(wire::Interface interface, std::uint32_t concurrency) {
+  const wire::ReadyRecord record{wire::kWireVersion, static_cast<std::uint32_t>(::getpid()), interface, concurrency};
+  const auto space = channel_.replies.try_claim(sizeof record);
+  PREFORK_CHECK(space.data() != nullptr, "the first record always has room");
+  std::memcpy(space.data(), &record, sizeof record);
+  channel_.phase.set(shm::Phase::Ready, coarse_us());
+  channel_.recorder.note(shm::Event::Ready, coarse_us());
+  channel_.replies.commit({static_cast<std::uint16_t>(wire::Kind::Ready), 0, 0, 0}, sizeof record);
+  channel_.replies.publish();
+  channel_.master_bell.ring();
+}
+
+bool Context::send_fd(int fd, std::uint32_t& serial) {
+  iovec data{&next_serial_, sizeof next_serial_};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  if (::sendmsg(side_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) return false;
+  serial = next_serial_++;
+  return true;
+}
+
+}  // namespace prefork::worker

@@ -1,0 +1,167 @@
+#include "worker/exchange.hpp"
+
+namespace prefork::worker {
+
+// Whatever the application did, the master hears an end exactly once.
+Exchange::~Exchange() {
+  if (!ended_) abort();
+}
+
+Exchange::Read Exchange::read_body(std::span<const std::byte>& piece) {
+  if (!unread_.empty()) {
+    piece = unread_;
+    unread_ = {};
+    return Read::Data;
+  }
+  if (!inline_body_.empty()) {
+    piece = inline_body_;
+    inline_body_ = {};
+    return Read::Data;
+  }
+  auto result = Read::Aborted;
+  const auto step = [&] {
+    Stream& stream = crew_.inbox().stream(job_.slot);
+    if (!stream.body.empty()) {
+      current_.swap(stream.body.front());
+      stream.body.pop_front();
+      granted_ -= std::min<std::uint64_t>(granted_, current_.size());
+      result = Read::Data;
+      return true;
+    }
+    if (stream.body_aborted || stream.cancelled) return true;
+    if (stream.body_ended) {
+      result = Read::End;
+      return true;
+    }
+    // Half a window at a time: the master never idles for want of credit, and few Credit records cross.
+    if (granted_ <= body_window_ / 2) {
+      if (!crew_.outbox().try_credit(id(), body_window_ - granted_)) return false;
+      granted_ = body_window_;
+      crew_.outbox().ring();
+    }
+    return false;
+  };
+  if (crew_.until(hooks_, Crew::For::Stream, step) != Waited::Ready) return Read::Aborted;
+  if (result == Read::Data) piece = current_;
+  return result;
+}
+
+void Exchange::unread(std::size_t bytes) {
+  if (bytes == 0) return;
+  PREFORK_CHECK(unread_.empty(), "only the last piece can be given back, once");
+  // The last piece is current_, or the inline body when current_ was never filled.
+  const auto all = current_.empty() ? job_.view.body() : std::span<const std::byte>(current_);
+  unread_ = all.last(bytes);
+}
+
+template <class Step>
+Sent Exchange::push(Step&& step) {
+  bool gone = false;
+  const auto guarded = [&] {
+    if (crew_.inbox().stream(job_.slot).cancelled) {
+      gone = true;
+      return true;
+    }
+    return step();
+  };
+  if (crew_.until(hooks_, Crew::For::Stream, guarded) != Waited::Ready) return Sent::Gone;
+  return gone ? Sent::Gone : Sent::Ok;
+}
+
+Sent Exchange::send_head(const Reply& reply, std::span<const std::byte> body, bool end) {
+  PREFORK_CHECK(!head_sent_, "a reply has one head");
+  const auto step = [&] {
+    Stream& stream = crew_.inbox().stream(job_.slot);
+    std::size_t taken = 0;
+    if (!crew_.outbox().try_head(id(), reply, body, end, stream.send_credit, taken)) return false;
+    head_sent_ = true;
+    stream.send_credit -= taken;
+    ended_ = end && taken == body.size();
+    body = body.subspan(taken);
+    if (ended_) {
+      crew_.outbox().ring_after_end(crew_.inbox().heads() != 0);
+    } else {
+      crew_.outbox().ring();
+    }
+    return true;
+  };
+  const auto sent = push(step);
+  if (sent == Sent::Gone || ended_ || (body.empty() && !end)) return sent;
+  return send_body(body, end);
+}
+
+Sent Exchange::send_interim(const Reply& reply) {
+  return push([&] {
+    if (!crew_.outbox().try_interim(id(), reply)) return false;
+    crew_.outbox().ring();
+    return true;
+  });
+}
+
+Sent Exchange::send_trailers(std::span<const wire::ReplyField> fields) {
+  return push([&] { return crew_.outbox().try_trailers(id(), fields); });
+}
+
+Sent Exchange::send_body(std::span<const std::byte> body, bool end) {
+  if (body.empty() && !end) return Sent::Ok;
+  const auto step = [&] {
+    Stream& stream = crew_.inbox().stream(job_.slot);
+    for (;;) {
+      std::size_t taken = 0;
+      if (!crew_.outbox().try_body(id(), body, end, stream.send_credit, taken)) return false;
+      if (taken == 0 && !body.empty()) return false;  // waits for credit
+      stream.send_credit -= taken;
+      body = body.subspan(taken);
+      ended_ = end && body.empty();
+      if (body.empty()) break;
+      crew_.outbox().ring();
+    }
+    if (ended_) {
+      crew_.outbox().ring_after_end(crew_.inbox().heads() != 0);
+    } else {
+      crew_.outbox().ring();
+    }
+    return true;
+  };
+  return push(step);
+}
+
+std::optional<Sent> Exchange::send_file(int fd, std::uint64_t offset, std::uint64_t length, bool end) {
+  std::uint32_t serial = 0;
+  bool crossed = true;
+  const auto sent = push([&] {
+    if (serial == 0 && !context_.send_fd(fd, serial)) {
+      crossed = false;
+      return true;
+    }
+    if (!crew_.outbox().try_file(id(), {offset, length, serial, 0}, end)) return false;
+    ended_ = end;
+    crew_.outbox().ring();
+    return true;
+  });
+  if (!crossed) return std::nullopt;
+  return sent;
+}
+
+void Exchange::abort() {
+  if (ended_) return;
+  const auto step = [&] {
+    if (!crew_.outbox().try_abort(id())) return false;
+    crew_.outbox().ring();
+    return true;
+  };
+  (void)crew_.until(hooks_, Crew::For::Stream, step);
+  ended_ = true;
+}
+
+bool Exchange::client_gone() {
+  bool gone = false;
+  const auto look = [&] {
+    gone = crew_.inbox().stream(job_.slot).cancelled;
+    return true;
+  };
+  (void)crew_.until(hooks_, Crew::For::Stream, look);
+  return gone;
+}
+
+}  // namespace prefork::worker

@@ -1,0 +1,163 @@
+#include "worker/outbox.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "worker/clock.hpp"
+
+namespace prefork::worker {
+namespace {
+
+// Small enough that the master writes one piece out while the next is copied in, and that the pieces stay in cache.
+constexpr std::size_t kPiece = 128 * 1024;
+constexpr std::uint64_t kLongestUnrung = 50'000;  // ns
+
+std::size_t text_bytes(const Reply& reply) {
+  std::size_t bytes = reply.reason.size();
+  for (const auto& field : reply.fields) bytes += field.name.size() + field.value.size();
+  return bytes;
+}
+
+std::uint32_t write_reply(std::span<std::byte> memory, const Reply& reply, std::span<const std::byte> body) {
+  wire::ReplyWriter writer(memory, reply.status, static_cast<std::uint16_t>(reply.fields.size()), reply.flags);
+  if (!reply.reason.empty()) writer.reason(reply.reason);
+  for (const auto& field : reply.fields) writer.field(field.name, field.value, field.id);
+  if (!body.empty()) writer.body(body);
+  return writer.finish();
+}
+
+}  // namespace
+
+std::span<std::byte> Outbox::claim(std::size_t bytes) {
+  const auto space = channel_.replies.try_claim(static_cast<std::uint32_t>(bytes));
+  if (space.data() == nullptr) {
+    wanted_ = static_cast<std::uint32_t>(bytes);
+    starved_ = true;
+  }
+  return space;
+}
+
+bool Outbox::send(StreamId id, wire::Kind kind, std::uint16_t flags, const void* record, std::size_t size, std::string_view rest) {
+  const auto space = claim(size + rest.size());
+  if (space.data() == nullptr) return false;
+  if (size != 0) std::memcpy(space.data(), record, size);
+  if (!rest.empty()) std::memcpy(space.data() + size, rest.data(), rest.size());
+  channel_.replies.commit({static_cast<std::uint16_t>(kind), flags, id.slot, id.generation}, static_cast<std::uint32_t>(size + rest.size()));
+  return true;
+}
+
+// A head that no single record can hold is written in private memory and crosses in pieces; all of them or none.
+bool Outbox::head_in_fragments(StreamId id, wire::Kind kind, const Reply& reply, std::size_t size) {
+  std::vector<std::byte> whole(size);
+  write_reply(whole, reply, {});
+  // Half the ring a piece and never more than the ring: what cannot be sent in one go without waiting is refused by the master anyway.
+  const std::size_t piece = channel_.replies.max_payload();
+  for (std::size_t at = 0; at < size;) {
+    const std::size_t length = std::min(piece, size - at);
+    auto space = claim(length);
+    while (space.data() == nullptr) {
+      // The earlier pieces are out, so this must go through: the master always drains.
+      channel_.replies.publish();
+      channel_.master_bell.ring();
+      timespec pause{0, 50'000};
+      ::nanosleep(&pause, nullptr);
+      space = claim(length);
+    }
+    std::memcpy(space.data(), whole.data() + at, length);
+    at += length;
+    const std::uint16_t flags = at < size ? wire::kMore : 0;
+    channel_.replies.commit({static_cast<std::uint16_t>(kind), flags, id.slot, id.generation}, static_cast<std::uint32_t>(length));
+  }
+  return true;
+}
+
+bool Outbox::try_head(StreamId id, const Reply& reply, std::span<const std::byte> body, bool end, std::uint64_t credit, std::size_t& taken) {
+  taken = 0;
+  const std::size_t head = wire::reply_head_space(reply.fields.size(), text_bytes(reply));
+  const std::size_t room = channel_.replies.max_payload();
+  if (head > room) return head_in_fragments(id, wire::Kind::Head, reply, head);
+  const std::size_t inline_bytes = std::min({body.size(), room - head, kPiece, static_cast<std::size_t>(credit)});
+  const auto space = claim(head + inline_bytes);
+  if (space.data() == nullptr) return false;
+  const auto used = write_reply(space, reply, body.first(inline_bytes));
+  const bool whole = end && inline_bytes == body.size();
+  const auto flags = static_cast<std::uint16_t>(whole ? wire::kEnd : 0);
+  channel_.replies.commit({static_cast<std::uint16_t>(wire::Kind::Head), flags, id.slot, id.generation}, used);
+  taken = inline_bytes;
+  return true;
+}
+
+bool Outbox::try_interim(StreamId id, const Reply& reply) {
+  const std::size_t size = wire::reply_head_space(reply.fields.size(), text_bytes(reply));
+  if (size > channel_.replies.max_payload()) return head_in_fragments(id, wire::Kind::Interim, reply, size);
+  const auto space = claim(size);
+  if (space.data() == nullptr) return false;
+  const auto used = write_reply(space, reply, {});
+  channel_.replies.commit({static_cast<std::uint16_t>(wire::Kind::Interim), 0, id.slot, id.generation}, used);
+  return true;
+}
+
+bool Outbox::try_trailers(StreamId id, std::span<const wire::ReplyField> fields) {
+  const Reply reply{200, 0, {}, fields};
+  const std::size_t size = wire::reply_head_space(fields.size(), text_bytes(reply));
+  if (size > channel_.replies.max_payload()) return head_in_fragments(id, wire::Kind::Trailers, reply, size);
+  const auto space = claim(size);
+  if (space.data() == nullptr) return false;
+  const auto used = write_reply(space, reply, {});
+  channel_.replies.commit({static_cast<std::uint16_t>(wire::Kind::Trailers), 0, id.slot, id.generation}, used);
+  return true;
+}
+
+bool Outbox::try_body(StreamId id, std::span<const std::byte> body, bool end, std::uint64_t credit, std::size_t& taken) {
+  taken = 0;
+  const std::size_t length = std::min({body.size(), std::size_t{channel_.replies.max_payload()}, kPiece, static_cast<std::size_t>(credit)});
+  if (length == 0 && !body.empty()) return true;  // no credit: nothing went, and room is not what is missing
+  const bool last = end && length == body.size();
+  if (!send(id, wire::Kind::Body, last ? wire::kEnd : 0, body.data(), length)) return false;
+  taken = length;
+  return true;
+}
+
+bool Outbox::try_abort(StreamId id) { return send(id, wire::Kind::Body, wire::kEnd | wire::kAbort, nullptr, 0); }
+
+bool Outbox::try_credit(StreamId id, std::uint64_t bytes) {
+  const wire::CreditRecord record{bytes};
+  return send(id, wire::Kind::Credit, 0, &record, sizeof record);
+}
+
+bool Outbox::try_file(StreamId id, const wire::FileRecord& file, bool end) {
+  return send(id, wire::Kind::File, end ? wire::kEnd : 0, &file, sizeof file);
+}
+
+bool Outbox::try_message(StreamId id, std::span<const std::byte> bytes, bool text, std::size_t& taken) {
+  taken = 0;
+  const std::size_t length = std::min({bytes.size(), std::size_t{channel_.replies.max_payload()}, kPiece});
+  const auto flags = static_cast<std::uint16_t>((text ? wire::kText : 0) | (length < bytes.size() ? wire::kMore : 0));
+  if (!send(id, wire::Kind::Message, flags, bytes.data(), length)) return false;
+  taken = length;
+  return true;
+}
+
+bool Outbox::try_close(StreamId id, std::uint16_t code, std::string_view reason) {
+  const wire::CloseRecord record{code, static_cast<std::uint16_t>(reason.size()), 0};
+  return send(id, wire::Kind::Close, wire::kEnd, &record, sizeof record, reason);
+}
+
+void Outbox::ring() {
+  channel_.replies.publish();
+  channel_.master_bell.ring();
+  oldest_unrung_ns_ = 0;
+}
+
+void Outbox::ring_after_end(bool more_to_do) {
+  if (!more_to_do) return ring();
+  const auto now = precise_ns();
+  if (oldest_unrung_ns_ == 0) {
+    oldest_unrung_ns_ = now;
+  } else if (now - oldest_unrung_ns_ > kLongestUnrung) {
+    ring();
+  }
+}
+
+}  // namespace prefork::worker

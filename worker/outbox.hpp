@@ -1,0 +1,69 @@
+// The worker's end of the reply ring: writes replies as records, never waits. What there is no room or no credit for is refused;
+// the caller waits (Crew on threads, the bell on an event loop) and comes again. One thread at a time, as the Inbox.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "shm/channel.hpp"
+#include "shm/wire/frame.hpp"
+#include "shm/wire/reply_head.hpp"
+#include "worker/inbox.hpp"
+
+namespace prefork::worker {
+
+struct StreamId {
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 0;
+};
+
+// A reply head as the application gave it; views live until the call returns.
+struct Reply {
+  std::uint16_t status = 200;
+  std::uint8_t flags = 0;  // wire::ReplyFlags
+  std::string_view reason;
+  std::span<const wire::ReplyField> fields;
+};
+
+class Outbox {
+ public:
+  explicit Outbox(shm::WorkerEnd& channel) : channel_(channel) {}
+
+  // The final head with as much of `body` as fits one record; `end` says that `body` is the whole. Returns false, and sends nothing,
+  // when there is no room. On success `taken` is how much of the body went (all of it when the record carried the end).
+  [[nodiscard]] bool try_head(StreamId id, const Reply& reply, std::span<const std::byte> body, bool end, std::uint64_t credit, std::size_t& taken);
+  [[nodiscard]] bool try_interim(StreamId id, const Reply& reply);
+  [[nodiscard]] bool try_trailers(StreamId id, std::span<const wire::ReplyField> fields);
+
+  // A piece of body. `taken` bytes went: at most `credit` and at most one record. With `end` the stream ends when all was taken.
+  [[nodiscard]] bool try_body(StreamId id, std::span<const std::byte> body, bool end, std::uint64_t credit, std::size_t& taken);
+  [[nodiscard]] bool try_abort(StreamId id);                       // the reply is broken off: the connection will be cut
+  [[nodiscard]] bool try_credit(StreamId id, std::uint64_t bytes);  // so many more request body bytes are welcome
+  [[nodiscard]] bool try_file(StreamId id, const wire::FileRecord& file, bool end);
+  // One piece of a WebSocket message: all of it when `taken` == size.
+  [[nodiscard]] bool try_message(StreamId id, std::span<const std::byte> bytes, bool text, std::size_t& taken);
+  [[nodiscard]] bool try_close(StreamId id, std::uint16_t code, std::string_view reason);
+
+  // A claim was refused since the last call of fed(). must_wait() asks the master for a bell when there is room again; it says false
+  // when room came in between: try again at once. Ask again after arming the bell.
+  bool starved() const { return starved_; }
+  bool must_wait() { return !channel_.replies.request_room(wanted_); }
+  void fed() { starved_ = false; }
+
+  // Rings the master. An end may wait a little while more requests are here to be answered: one bell for several replies.
+  void ring();
+  void ring_after_end(bool more_to_do);
+
+ private:
+  std::span<std::byte> claim(std::size_t bytes);
+  bool send(StreamId id, wire::Kind kind, std::uint16_t flags, const void* record, std::size_t size, std::string_view rest = {});
+  bool head_in_fragments(StreamId id, wire::Kind kind, const Reply& reply, std::size_t size);
+
+  shm::WorkerEnd& channel_;
+  bool starved_ = false;
+  std::uint32_t wanted_ = 0;            // what the last refused claim asked for
+  std::uint64_t oldest_unrung_ns_ = 0;  // when the first end that no bell told of was committed; 0: none
+};
+
+}  // namespace prefork::worker
