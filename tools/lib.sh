@@ -105,6 +105,20 @@ build() {
     { grep -v -e '^ninja: no work to do.$' -e '^-- ' >&2 || true; }
 }
 
+# make_venv FOLDER PRESET REQUIREMENTS: a virtual environment of the interpreter that this preset's worker embeds, made anew when the
+# requirements or that interpreter change.
+make_venv() {
+  local venv=$PREFORK_ROOT/$1 requirements=$PREFORK_ROOT/$3 base wanted
+  base=$(cat "$PREFORK_ROOT/build/$2/python3.txt" 2>/dev/null || command -v python3)
+  wanted="$base $("$base" -V) $(cksum <"$requirements")"
+  [[ -f $venv/stamp && $(<"$venv/stamp") == "$wanted" ]] && return 0
+  say "making $1"
+  rm -rf "$venv"
+  logged venv "$base" -m venv "$venv"
+  logged pip "$venv/bin/python" -m pip install -q --disable-pip-version-check -r "$requirements"
+  printf '%s' "$wanted" >"$venv/stamp"
+}
+
 # usage: the comment at the top of the script that was started is its --help.
 usage() {
   sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"
