@@ -1,9 +1,9 @@
 // Serves a sync application: each thread that calls serve() takes requests until the worker is told to stop.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 
+#include "shm/atomic.hpp"
 #include "worker/application.hpp"
 
 namespace prefork::worker {
@@ -28,7 +28,7 @@ class SyncRunner {
   Context& context_;
   Crew crew_;
   std::uint64_t body_window_;
-  std::atomic<bool> stopping_{false};
+  shm::Atomic<bool> stopping_{false};
 };
 
 }  // namespace prefork::worker

@@ -54,7 +54,8 @@ message(STATUS "python: embedding ${PREFORK_PYTHON_VERSION} of ${Python3_EXECUTA
 file(WRITE ${CMAKE_BINARY_DIR}/python3.txt "${Python3_EXECUTABLE}\n")
 find_package(Python3 ${PREFORK_PYTHON_VERSION} REQUIRED COMPONENTS Interpreter Development.Embed)
 
-if(EXISTS ${CMAKE_SOURCE_DIR}/python/bridge/main.cpp)
+file(GLOB PREFORK_BRIDGE_MAIN CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/python/bridge/main.cpp)
+if(PREFORK_BRIDGE_MAIN)
   prefork_layer(prefork_bridge DIRECTORIES python/bridge python/bridge/wsgi python/bridge/asgi python/bridge/native
     EXCLUDE python/bridge/main.cpp LINK prefork_worker Python3::Python)
   add_executable(prefork-worker python/bridge/main.cpp)
