@@ -3,18 +3,20 @@
 // ChunkDecoder. No event loop, no clock, no buffer of its own.
 // Owned by a Connection, used on its loop thread only; the Limits must outlive it.
 //
-//   Idle --byte--> Head --HeadDone--> Body --BodyPiece…--MessageDone--> Idle          any --BadRequest--> Dead, for ever
+//   Idle --byte--> Method, Head --HeadDone--> Body --BodyPiece…--MessageDone--> Idle       any --BadRequest--> Dead, for ever
 //
 // Invariant: the outcome does not depend on how the bytes are cut into buffers. The one exception: when a message breaks a
-// limit and a rule at once, the status may be that of either.
+// limit and a rule, the refusal may be for either.
 #pragma once
 
 #include <llhttp.h>
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "master/http/chunk_decoder.hpp"
+#include "master/http/h1_policy.hpp"
 #include "master/http/limits.hpp"
 #include "master/http/refusal.hpp"
 #include "shm/wire/request_head.hpp"
@@ -31,12 +33,12 @@ enum class Feed : std::uint8_t {
 
 class H1Parser {
  public:
-  explicit H1Parser(const Limits& limits);
+  explicit H1Parser(const Limits& limits) : limits_(limits) {}
   H1Parser(const H1Parser&) = delete;
   H1Parser& operator=(const H1Parser&) = delete;
 
   // Where the next message's head goes: reset, and not touched by others until HeadDone. May come before its first byte.
-  void begin(wire::RequestBuilder& builder);
+  void begin(wire::RequestBuilder& builder) { builder_ = &builder; }
 
   // Takes from the front of `in`.
   [[nodiscard]] Feed feed(std::span<const char>& in);
@@ -46,37 +48,71 @@ class H1Parser {
   // Of the last BadRequest.
   Refusal refusal() const { return refusal_; }
 
-  // From HeadDone until the next begin().
+  // From HeadDone until the first byte of the next message.
   bool body_expected() const { return body_ != Body::None; }
-  bool keep_alive() const { return keep_alive_; }  // as the client sees it: HTTP/1.1 without close, HTTP/1.0 with keep-alive
+  bool keep_alive() const { return keep_alive_; }  // as the client wishes: HTTP/1.1 without close, HTTP/1.0 with keep-alive
   bool upgrade() const { return upgrade_; }        // Connection: upgrade and an Upgrade field came, on 1.1
   bool expects_continue() const { return expects_continue_; }
-  std::uint64_t body_received() const { return body_received_; }  // decoded bytes handed out
+  std::uint64_t body_received() const { return body_received_; }  // bytes handed out, without chunk framing
 
   bool idle() const { return state_ == State::Idle; }  // no byte of a message seen; an empty line before it does not count
   bool in_head() const { return state_ == State::Method || state_ == State::Head; }
   bool in_body() const { return state_ == State::HeadDone || state_ == State::Body; }
   bool dead() const { return state_ == State::Dead; }
-  // Whether the client may end its side here: between messages.
-  bool take_eof() const { return idle(); }
+  bool take_eof() const { return idle(); }  // whether the client may end its side here: between messages
 
   // Whether Limits::forwarder_headers count: the peer is a trusted proxy. Off until said.
   void trust_forwarder(bool trusted) { trusted_ = trusted; }
 
  private:
+  friend struct H1Callbacks;
   enum class State : std::uint8_t { Idle, Method, Head, HeadDone, Body, Dead };
   enum class Body : std::uint8_t { None, Length, Chunked };
+  enum class NameState : std::uint8_t { None, Cut, Known };
+
+  Feed feed_idle(std::span<const char>& in);
+  Feed feed_method(std::span<const char>& in);
+  Feed feed_head(std::span<const char>& in);
+  Feed feed_body(std::span<const char>& in);
+  Feed complete_head();
+  Feed message_done();
+  Feed refuse(Refusal refusal);
+  bool fail(Refusal refusal);  // inside a callback of llhttp
+  void start_head();
+
+  std::uint64_t offset_of(const char* at) const { return head_bytes_ + static_cast<std::uint64_t>(at - buffer_); }
+  bool add_target(const char* at, std::size_t length);
+  bool start_version(const char* at);
+  bool add_name(const char* at, std::size_t length);
+  bool take_name(std::string_view name);
+  bool know_cut_name();
+  bool add_value(const char* at, std::size_t length);
+  bool end_field();
+  bool clean_lines(std::span<const char> bytes);
 
   const Limits& limits_;
   wire::RequestBuilder* builder_ = nullptr;
   llhttp_t llhttp_;
+  HeadFacts facts_;
   ChunkDecoder chunks_;
   std::span<const char> piece_;
-  std::uint64_t remaining_ = 0;
+  std::uint64_t remaining_ = 0;      // of a body with a length
   std::uint64_t body_received_ = 0;
   Refusal refusal_;
+  wire::Field field_;                // the one being read
+  const char* buffer_ = nullptr;     // what llhttp is reading now, from head_bytes_ on
+  const char* buffer_end_ = nullptr;
+  std::uint32_t head_bytes_ = 0;     // of this head, in buffers before
+  std::uint32_t field_at_ = 0;       // where in the head the field starts
+  std::uint32_t name_at_ = 0;        // where in the builder its name starts
+  std::uint32_t fields_ = 0;         // also those that are dropped
   State state_ = State::Idle;
   Body body_ = Body::None;
+  NameState name_ = NameState::None;
+  std::uint8_t leading_ = 0;         // bytes seen of the empty line that may come first
+  bool line_done_ = false;           // the version of the request line was reached
+  bool drop_ = false;                // this field is not kept
+  bool after_cr_ = false;            // clean_lines: the last byte was one
   bool keep_alive_ = false;
   bool upgrade_ = false;
   bool expects_continue_ = false;

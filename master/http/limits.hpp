@@ -14,11 +14,13 @@ namespace prefork::http {
 // header that a proxy sets. Dangerous keeps them.
 enum class HeaderMap : std::uint8_t { Drop, Refuse, Dangerous };
 
+inline constexpr std::uint32_t kMostFields = 32768;  // the wire counts fields in 16 bits
+
 struct Limits {
-  // The head. 0 is off; `head` always holds, and what is over it is refused as it arrives.
+  // The head. 0 is off, save for `fields` and `head`; what is over a limit is refused as it arrives.
   std::uint32_t request_line = 4094;  // without its line end
   std::uint32_t fields = 100;
-  std::uint32_t field_size = 8190;    // one field line without its line end
+  std::uint32_t field_size = 8190;    // one field line with its line end
   std::uint32_t head = 64 << 10;      // request line and all fields, line ends included
 
   // The body.

@@ -1,0 +1,328 @@
+#include "master/http/h1_parser.hpp"
+
+#include <algorithm>
+
+#include "master/http/characters.hpp"
+#include "shm/check.hpp"
+
+namespace prefork::http {
+
+struct H1Callbacks {
+  static H1Parser& parser(llhttp_t* llhttp) { return *static_cast<H1Parser*>(llhttp->data); }
+  static int result(bool fine) { return fine ? HPE_OK : HPE_USER; }
+
+  static int on_url(llhttp_t* llhttp, const char* at, std::size_t length) { return result(parser(llhttp).add_target(at, length)); }
+  static int on_version(llhttp_t* llhttp, const char* at, std::size_t) { return result(parser(llhttp).start_version(at)); }
+  static int on_header_field(llhttp_t* llhttp, const char* at, std::size_t length) { return result(parser(llhttp).add_name(at, length)); }
+  static int on_header_value(llhttp_t* llhttp, const char* at, std::size_t length) { return result(parser(llhttp).add_value(at, length)); }
+  // Comes also for an empty value, of which there may be no span.
+  static int on_header_value_complete(llhttp_t* llhttp) { return result(parser(llhttp).end_field()); }
+  // llhttp never sees a body: it rests here until the next head starts it anew.
+  static int on_headers_complete(llhttp_t*) { return HPE_PAUSED; }
+
+  static llhttp_settings_t settings() {
+    llhttp_settings_t settings;
+    llhttp_settings_init(&settings);
+    settings.on_url = on_url;
+    settings.on_version = on_version;
+    settings.on_header_field = on_header_field;
+    settings.on_header_value = on_header_value;
+    settings.on_header_value_complete = on_header_value_complete;
+    settings.on_headers_complete = on_headers_complete;
+    return settings;
+  }
+};
+
+namespace {
+
+const llhttp_settings_t kSettings = H1Callbacks::settings();
+
+// A parser that has read a method. Methods are read here, not by llhttp: it knows a fixed list and cannot tell a method that is
+// not implemented (501) from a malformed one (400). It is told GET for all of them; the method changes nothing in how a head is
+// read. Copying this state is also cheaper than starting llhttp anew.
+const llhttp_t kAfterMethod = [] {
+  llhttp_t llhttp;
+  llhttp_init(&llhttp, HTTP_REQUEST, &kSettings);
+  // RFC 9110 2.5: HTTP/1.2 is processed as 1.1. The versions are judged in h1_policy.cpp.
+  llhttp_set_lenient_version(&llhttp, 1);
+  PREFORK_CHECK(llhttp_execute(&llhttp, "GET ", 4) == HPE_OK, "llhttp reads a method");
+  return llhttp;
+}();
+
+constexpr std::uint32_t kVersionLength = 8;  // HTTP/1.1
+constexpr std::uint32_t kLongestName = 65535;  // wire::Field counts it in 16 bits
+
+}  // namespace
+
+Feed H1Parser::feed(std::span<const char>& in) {
+  switch (state_) {
+    case State::Idle: return feed_idle(in);
+    case State::Method: return feed_method(in);
+    case State::Head: return feed_head(in);
+    case State::HeadDone:
+      if (body_ == Body::None) return message_done();
+      state_ = State::Body;
+      [[fallthrough]];
+    case State::Body: return feed_body(in);
+    case State::Dead: break;
+  }
+  return Feed::BadRequest;
+}
+
+Feed H1Parser::refuse(Refusal refusal) {
+  refusal_ = refusal;
+  state_ = State::Dead;
+  return Feed::BadRequest;
+}
+
+bool H1Parser::fail(Refusal refusal) {
+  refusal_ = refusal;
+  return false;
+}
+
+// RFC 9112 2.2: one empty line in front of a request is ignored. Not more: nobody sends two, and endless ones would be a
+// connection that is never idle and never in a head.
+Feed H1Parser::feed_idle(std::span<const char>& in) {
+  if (in.empty()) return Feed::NeedMore;
+  if (leading_ == 0 && in.front() == '\r') {
+    leading_ = 1;
+    in = in.subspan(1);
+    if (in.empty()) return Feed::NeedMore;
+  }
+  if (leading_ == 1) {
+    if (in.front() != '\n') return refuse({400, "Request starts with a bare CR"});
+    leading_ = 2;
+    in = in.subspan(1);
+    if (in.empty()) return Feed::NeedMore;
+  }
+  PREFORK_CHECK(builder_ != nullptr, "begin() comes before a message");
+  start_head();
+  return feed_method(in);
+}
+
+void H1Parser::start_head() {
+  state_ = State::Method;
+  facts_ = {};
+  head_bytes_ = fields_ = 0;
+  name_ = NameState::None;
+  line_done_ = drop_ = after_cr_ = false;
+  body_ = Body::None;
+  keep_alive_ = upgrade_ = expects_continue_ = false;
+  body_received_ = 0;
+  builder_->head.method_name = {builder_->size(), 0};
+}
+
+Feed H1Parser::feed_method(std::span<const char>& in) {
+  wire::RequestHead& head = builder_->head;
+  std::size_t length = 0;
+  while (length < in.size() && is_token_char(in[length])) ++length;
+  builder_->append({in.data(), std::min<std::size_t>(length, kLongestMethod)});
+  head.method_name.length += static_cast<std::uint32_t>(std::min<std::size_t>(length, kLongestMethod + 1));
+  if (head.method_name.length > kLongestMethod) return refuse({501, "Method is not implemented"});
+  if (length == in.size()) {
+    in = {};
+    return Feed::NeedMore;
+  }
+  if (in[length] != ' ' || head.method_name.length == 0) return refuse({400, "Request line does not start with a method"});
+  in = in.subspan(length + 1);
+  const std::string_view name = builder_->text(head.method_name);
+  const wire::Method method = wire::find_method(name);
+  if (const Refusal refusal = judge_method(name, method, limits_)) return refuse(refusal);
+  head.method = static_cast<std::uint8_t>(method);
+  head_bytes_ = head.method_name.length + 1;
+  head.target = {builder_->size(), 0};
+  llhttp_ = kAfterMethod;
+  llhttp_.data = this;
+  if (limits_.permit_obsolete_folding) llhttp_set_lenient_headers(&llhttp_, 1);
+  state_ = State::Head;
+  return feed_head(in);
+}
+
+Feed H1Parser::feed_head(std::span<const char>& in) {
+  if (in.empty()) return Feed::NeedMore;
+  const std::size_t room = limits_.head - std::min(limits_.head, head_bytes_);
+  const std::size_t length = std::min(in.size(), room);
+  buffer_ = in.data();
+  buffer_end_ = buffer_ + length;
+  const llhttp_errno_t error = llhttp_execute(&llhttp_, in.data(), length);
+  if (error == HPE_PAUSED) {
+    const auto used = static_cast<std::size_t>(llhttp_get_error_pos(&llhttp_) - in.data());
+    const std::span<const char> bytes = in.first(used);
+    in = in.subspan(used);
+    if (!clean_lines(bytes)) return refuse(refusal_);
+    return complete_head();
+  }
+  if (error == HPE_USER) return refuse(refusal_);
+  if (error != HPE_OK) return refuse({400, llhttp_get_error_reason(&llhttp_)});
+  if (!clean_lines(in.first(length))) return refuse(refusal_);
+  head_bytes_ += static_cast<std::uint32_t>(length);
+  in = in.subspan(length);
+  if (head_bytes_ < limits_.head) return Feed::NeedMore;
+  return line_done_ ? refuse({431, "Request head is too large"}) : refuse({414, "Request line is too long"});
+}
+
+bool H1Parser::add_target(const char* at, std::size_t length) {
+  wire::RequestHead& head = builder_->head;
+  if (head.target.length == 0 && offset_of(at) != head.method_name.length + 1) return fail({400, "Request line has more than one space"});
+  head.target.length += static_cast<std::uint32_t>(length);
+  const std::uint64_t line = std::uint64_t{head.method_name.length} + 1 + head.target.length + 1 + kVersionLength;
+  if (limits_.request_line != 0 && line > limits_.request_line) return fail({414, "Request line is too long"});
+  builder_->append({at, length});
+  return true;
+}
+
+// llhttp skips any spaces in front of the protocol's name; RFC 9112 3 has one.
+bool H1Parser::start_version(const char* at) {
+  if (line_done_) return true;
+  line_done_ = true;
+  const wire::RequestHead& head = builder_->head;
+  const std::uint64_t expected = std::uint64_t{head.method_name.length} + 1 + head.target.length + 1 + (kVersionLength - 3);
+  return offset_of(at) == expected || fail({400, "Request line has more than one space"});
+}
+
+bool H1Parser::add_name(const char* at, std::size_t length) {
+  if (name_ == NameState::None) {
+    field_at_ = static_cast<std::uint32_t>(offset_of(at));
+    field_ = {};
+    drop_ = false;
+    if (++fields_ > limits_.fields) return fail({431, "Too many header fields"});
+    name_at_ = builder_->size();
+    // A name that ends with the buffer may go on in the next one.
+    if (at + length != buffer_end_) return take_name({at, length});
+    name_ = NameState::Cut;
+  }
+  if (limits_.field_size != 0 && offset_of(at + length) + 2 - field_at_ > limits_.field_size) return fail({431, "Header field is too large"});
+  builder_->append({at, length});
+  return true;
+}
+
+// The whole name: in the read buffer, or at the end of the builder when it came in pieces.
+bool H1Parser::take_name(std::string_view name) {
+  name_ = NameState::Known;
+  const wire::Name id = wire::find_name(name);
+  if (id == wire::Name::Proxy) drop_ = true;  // it would become HTTP_PROXY in an environment (CVE-2016-5385)
+  if (id != wire::Name::Unknown) {
+    field_.name_id = static_cast<std::uint16_t>(id);
+    builder_->truncate(name_at_);
+    return true;
+  }
+  if (name.size() > kLongestName) return fail({431, "Header field is too large"});
+  // llhttp does not check names while it allows folding.
+  if (limits_.permit_obsolete_folding && !is_token(name)) return fail({400, "Header field name is invalid"});
+  if (builder_->size() == name_at_) builder_->append(name);
+  field_.name_offset = name_at_;
+  field_.name_length = static_cast<std::uint16_t>(name.size());
+  char* bytes = builder_->data() + name_at_;
+  bool underscore = false;
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    bytes[i] = lower(bytes[i]);
+    underscore = underscore || bytes[i] == '_';
+  }
+  if (!underscore || limits_.header_map == HeaderMap::Dangerous) return true;
+  const auto& allowed = limits_.forwarder_headers;
+  if (trusted_ && std::find(allowed.begin(), allowed.end(), std::string_view{bytes, name.size()}) != allowed.end()) return true;
+  if (limits_.header_map == HeaderMap::Refuse) return fail({400, "Header field name has an underscore"});
+  drop_ = true;
+  return true;
+}
+
+bool H1Parser::know_cut_name() {
+  if (name_ != NameState::Cut) return true;
+  return take_name({builder_->data() + name_at_, builder_->size() - name_at_});
+}
+
+bool H1Parser::add_value(const char* at, std::size_t length) {
+  if (!know_cut_name()) return false;
+  if (limits_.field_size != 0 && offset_of(at + length) + 2 - field_at_ > limits_.field_size) return fail({431, "Header field is too large"});
+  if (drop_) return true;
+  if (field_.value.offset == 0) field_.value.offset = builder_->size();
+  builder_->append({at, length});
+  field_.value.length += static_cast<std::uint32_t>(length);
+  return true;
+}
+
+bool H1Parser::end_field() {
+  if (!know_cut_name()) return false;
+  name_ = NameState::None;
+  if (drop_) {
+    builder_->truncate(name_at_);
+    return true;
+  }
+  if (field_.value.offset == 0) field_.value.offset = builder_->size();
+  std::string_view value = builder_->text(field_.value);
+  while (!value.empty() && is_blank(value.back())) value.remove_suffix(1);
+  field_.value.length = static_cast<std::uint32_t>(value.size());
+  const auto id = static_cast<wire::Name>(field_.name_id);
+  if (is_judged(id)) {
+    const auto index = static_cast<std::uint32_t>(builder_->fields().size());
+    if (const Refusal refusal = judge_field(facts_, id, value, index)) return fail(refusal);
+  }
+  builder_->fields().push_back(field_);
+  return true;
+}
+
+// While it allows folding, llhttp takes a bare LF for a line end and any byte in a value. Not so here.
+bool H1Parser::clean_lines(std::span<const char> bytes) {
+  if (!limits_.permit_obsolete_folding) return true;
+  for (const char c : bytes) {
+    if (after_cr_ != (c == '\n')) return fail({400, "Line ends without CRLF"});
+    after_cr_ = c == '\r';
+    if (!after_cr_ && c != '\n' && !is_value_char(c)) return fail({400, "Header field has an invalid character"});
+  }
+  return true;
+}
+
+Feed H1Parser::complete_head() {
+  if (!line_done_) return refuse({505, "HTTP version is not supported"});  // HTTP/0.9 has no version
+  wire::RequestHead& head = builder_->head;
+  if (const Refusal refusal = judge_version(llhttp_.http_major, llhttp_.http_minor, limits_, head)) return refuse(refusal);
+  if (const Refusal refusal = judge_head(facts_, limits_, *builder_)) return refuse(refusal);
+  const bool chunked = (head.flags & wire::kChunkedBody) != 0;
+  // Two readers of the same fields: where they disagree, so might a proxy in front. (llhttp does not know a chunked with a tab
+  // behind it, which RFC 9112 5.1 allows.)
+  const bool chunked_seen = (llhttp_.flags & F_CHUNKED) != 0;
+  const std::uint64_t length_seen = (llhttp_.flags & F_CONTENT_LENGTH) != 0 ? llhttp_.content_length : 0;
+  if (!chunked && (chunked_seen || length_seen != head.content_length)) {
+    return refuse({400, "Message length is ambiguous"});
+  }
+  keep_alive_ = wants_keep_alive(facts_, head.http_version);
+  upgrade_ = head.http_version >= 11 && facts_.has(HeadFacts::kUpgradeOption) && facts_.has(HeadFacts::kUpgradeField);
+  expects_continue_ = (head.flags & wire::kExpectContinue) != 0;
+  if (chunked) {
+    body_ = Body::Chunked;
+    chunks_.reset();
+  } else if (head.content_length != 0) {
+    body_ = Body::Length;
+    remaining_ = head.content_length;
+  }
+  state_ = State::HeadDone;
+  return Feed::HeadDone;
+}
+
+Feed H1Parser::feed_body(std::span<const char>& in) {
+  if (body_ == Body::Length) {
+    if (remaining_ == 0) return message_done();
+    if (in.empty()) return Feed::NeedMore;
+    piece_ = in.first(static_cast<std::size_t>(std::min<std::uint64_t>(remaining_, in.size())));
+    in = in.subspan(piece_.size());
+    remaining_ -= piece_.size();
+    body_received_ += piece_.size();
+    return Feed::BodyPiece;
+  }
+  switch (chunks_.next(in, piece_, limits_)) {
+    case ChunkDecoder::Step::Piece: body_received_ += piece_.size(); return Feed::BodyPiece;
+    case ChunkDecoder::Step::Done: return message_done();
+    case ChunkDecoder::Step::Bad: return refuse(chunks_.refusal());
+    case ChunkDecoder::Step::NeedMore: break;
+  }
+  return Feed::NeedMore;
+}
+
+Feed H1Parser::message_done() {
+  state_ = State::Idle;
+  leading_ = 0;
+  builder_ = nullptr;
+  return Feed::MessageDone;
+}
+
+}  // namespace prefork::http
