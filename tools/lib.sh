@@ -63,7 +63,7 @@ need() {
   else
     say "missing: ${missing[*]}"
     say "this needs root; run"
-    printf "\n    %s sh -c '%s'\n\n" sudo "$install" >&2
+    printf "\n    %s -c '%s'\n\n" "$(command -v sudo >/dev/null && echo sudo sh || echo su root)" "$install" >&2
     exit 1
   fi
 }

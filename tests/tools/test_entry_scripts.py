@@ -110,9 +110,9 @@ def test_an_unknown_option_is_refused_before_anything_happens(machine, script):
 def test_without_root_it_stops_with_the_one_command(machine, script, purposes, sudo):
     done = machine.debian(uid=1000, sudo=sudo).run(script)
     assert done.returncode == 1 and done.stdout == ""
-    (command,) = re.findall(r"^    (sudo sh -c '.*')$", done.stderr, re.MULTILINE)
+    (command,) = re.findall(r"^    (\w.*)$", done.stderr, re.MULTILINE)
     wanted = packages(*purposes)
-    assert command.startswith("sudo sh -c 'apt-get update && ")
+    assert command.startswith(f"{'sudo sh' if sudo else 'su root'} -c 'apt-get update && ") and command.endswith("'")
     assert command.rstrip("'").split()[-len(wanted) :] == wanted
     assert not machine.calls("apt-get")
 
@@ -191,7 +191,7 @@ def test_a_real_user_without_rights_is_told_what_to_run(machine, tmp_path):
         [str(machine.tree / "tools/serve")], env={"PATH": str(machine.bin)}, user=65534, group=65534, extra_groups=[],
         capture_output=True, text=True, timeout=60,
     )
-    assert done.returncode == 1 and "sudo sh -c 'apt-get update && " in done.stderr and not machine.calls("apt-get")
+    assert done.returncode == 1 and " -c 'apt-get update && " in done.stderr and not machine.calls("apt-get")
 
 
 # What CMake looks for -> the package that has it.
