@@ -55,6 +55,7 @@ void EchoApp::handle(Exchange& exchange) {
   if (path == "/count") return count(exchange);
   if (path == "/ignore") return whole(exchange, 200, "ignored");
   if (path == "/pid") return whole(exchange, 200, std::to_string(::getpid()));
+  if (starts(path, "/path/", rest)) return whole(exchange, 200, path);
   if (starts(path, "/len/", rest)) return length(exchange, rest);
   if (starts(path, "/chunks/", rest)) return chunks(exchange, rest);
   if (starts(path, "/status/", rest)) return whole(exchange, static_cast<std::uint16_t>(number(rest)), "status");

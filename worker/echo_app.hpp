@@ -2,6 +2,7 @@
 //   /            hello            /len/N        N bytes with a length      /chunks/N/M   N pieces of M bytes, no length
 //   /echo        the body back    /sha-less     the body's length          /sleep/S      after S seconds
 //   /status/N    that status      /ignore       never reads the body       /pid          the worker's process id
+//   /path/...    the path itself
 //   /bad/KIND    misbehaves: kill, exit, abort, hang, no-reply, cut, long, short, bad-record, scribble (for tests)
 #pragma once
 

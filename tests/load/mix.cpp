@@ -35,11 +35,17 @@ std::optional<Number> as_number(std::string_view text) {
   return value;
 }
 
+// What /len/BYTES and /chunks/COUNT/BYTES announce; nothing for other targets.
 std::optional<std::uint64_t> length_of(std::string_view target) {
-  constexpr std::string_view kPrefix = "/len/";
-  if (!target.starts_with(kPrefix)) return std::nullopt;
-  target.remove_prefix(kPrefix.size());
-  return as_number<std::uint64_t>(target.substr(0, target.find('?')));
+  target = target.substr(0, target.find('?'));
+  if (target.starts_with("/len/")) return as_number<std::uint64_t>(target.substr(5));
+  if (!target.starts_with("/chunks/")) return std::nullopt;
+  const auto slash = target.find('/', 8);
+  if (slash == std::string_view::npos) return std::nullopt;
+  const auto count = as_number<std::uint64_t>(target.substr(8, slash - 8));
+  const auto bytes = as_number<std::uint64_t>(target.substr(slash + 1));
+  if (!count || !bytes) return std::nullopt;
+  return *count * *bytes;
 }
 
 void choose_rule(MixEntry& entry, const Options& options) {
@@ -51,7 +57,7 @@ void choose_rule(MixEntry& entry, const Options& options) {
   } else if (options.any_body) {
     entry.rule = MixEntry::Rule::Any;
   } else if (const auto length = length_of(target)) {
-    entry.rule = MixEntry::Rule::Pattern;
+    entry.rule = MixEntry::Rule::Letters;
     entry.length = *length;
   } else if (target.starts_with("/echo") && (entry.body_bytes > 0 || entry.method == "POST")) {
     entry.rule = MixEntry::Rule::Echo;
@@ -162,8 +168,9 @@ void BodyCheck::feed(std::string_view piece) {
   const auto at = received_;
   received_ += piece.size();
   if (entry_->rule == Rule::Any) return;
-  if (entry_->rule == Rule::Pattern || entry_->rule == Rule::Echo) {
-    equal_ = equal_ && byte_pattern().matches(phase_ + at, piece);
+  if (entry_->rule == Rule::Letters || entry_->rule == Rule::Echo) {
+    const auto& pattern = entry_->rule == Rule::Echo ? byte_pattern() : letter_pattern();
+    equal_ = equal_ && pattern.matches(phase_ + at, piece);
   } else if (learning_) {
     text_.append(piece.substr(0, kMaxReference - std::min(kMaxReference, text_.size())));
   } else {

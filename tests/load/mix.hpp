@@ -14,7 +14,7 @@ namespace prefork::load {
 
 struct MixEntry {
   enum class Rule {
-    Pattern,  // `length` bytes of byte_pattern() from phase 0
+    Letters,  // `length` bytes of letter_pattern() from its start
     Echo,     // the body that was sent
     Target,   // the request target
     Same,     // what the first answer was

@@ -40,7 +40,7 @@ How
   --seed N               of the random choices   (1)
 
 What must come back
-  /len/N                 N bytes, byte i is i % 251
+  /len/N, /chunks/M/N    N (M times N) letters, byte i is 'a' + i % 26
   POST /echo…            the body that was sent
   /path/…                the request target as the body
   /status/N              that status, any body

@@ -47,9 +47,15 @@ class Pattern {
   std::string table_;
 };
 
-// Bodies of requests and of /len/N: every byte value below 251.
+// Bodies of requests: every byte value below 251.
 inline const Pattern& byte_pattern() {
   static const Pattern pattern(0, 251);
+  return pattern;
+}
+
+// Replies of /len and /chunks: the letters in turn, as EchoApp answers them.
+inline const Pattern& letter_pattern() {
+  static const Pattern pattern('a', 26);
   return pattern;
 }
 

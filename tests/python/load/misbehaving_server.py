@@ -13,6 +13,7 @@ import threading
 import time
 
 PATTERN = bytes(range(251)) * 400
+LETTERS = b"abcdefghijklmnopqrstuvwxyz" * 5000
 
 
 class MisbehavingServer:
@@ -145,12 +146,19 @@ class Connection:
     def on_len(self, path, query, **_):
         length = int(path.split("/")[2])
         if query == "short":
-            return self.reply(PATTERN[: length - 1])
+            return self.reply(LETTERS[: length - 1])
         if query == "byte":
-            return self.reply(PATTERN[: length // 2] + b"\xff" + PATTERN[length // 2 + 1 : length])
+            return self.reply(LETTERS[: length // 2] + b"!" + LETTERS[length // 2 + 1 : length])
         if query == "doubled":   # a piece of a power of two, sent twice: the length is right, the bytes are not
-            return self.reply((PATTERN[:1024] + PATTERN)[:length])
-        return self.reply(PATTERN[:length])
+            return self.reply((LETTERS[:1024] + LETTERS)[:length])
+        return self.reply(LETTERS[:length])
+
+    def on_chunks(self, path, **_):
+        count, size = map(int, path.split("/")[2:])
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        pieces = (LETTERS[i * size : (i + 1) * size] for i in range(count))
+        self.raw.sendall(head + b"".join(b"%x\r\n%s\r\n" % (size, piece) for piece in pieces) + b"0\r\n\r\n")
+        return True
 
     def on_echo(self, query, body, **_):
         return self.reply(PATTERN[: len(body)] if query == "lie" else body)

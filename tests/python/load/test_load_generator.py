@@ -19,7 +19,7 @@ def one_connection(server, path, *arguments, count=1, timeout=20):
 
 
 def test_good_answers_are_no_failures(server):
-    mix = "/:2,/len/1000,/len/70000,/echo#10,/echo#30000,/echo#200000,/path/{n}:3,/chunked,/chunked?bytes,/old,/hint,/status/404,HEAD /x"
+    mix = "/:2,/len/1000,/len/70000,/chunks/7/1000,/echo#10,/echo#30000,/echo#200000,/path/{n}:3,/chunked,/chunked?bytes,/old,/hint,/status/404,HEAD /x"
     report = load("-c", 4, "-n", 300, "--mix", mix, server.url)
     assert report["failures"] == {}
     assert report["ok"] == report["requests"] == server.requests == 300
