@@ -42,7 +42,8 @@ class Crew {
   Waited until(SleepHooks& hooks, For what, Step&& step) {
     using Plain = std::remove_reference_t<Step>;
     if (mutex_.try_lock()) {
-      inbox_.pump();
+      // What this takes out of the ring the next leader does not find there: who it is for must be told now.
+      if (inbox_.pump()) wake_followers_locked(false);
       const bool done = step();
       if (done || inbox_.broken()) {
         leave_locked();
