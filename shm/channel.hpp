@@ -11,7 +11,8 @@ namespace prefork::shm {
 // The parts as they lie in the region.
 class Parts {
  public:
-  Parts(std::span<std::byte> region, const Geometry& geometry) : base_(region.data()), layout_(geometry), geometry_(geometry) {
+  Parts(std::span<std::byte> region, const Geometry& geometry)
+      : base_(region.data()), layout_(geometry), geometry_(geometry) {
     PREFORK_CHECK(region.size() >= layout_.total, "the region is as large as its layout");
   }
   RegionHeader& header() const { return at<RegionHeader>(layout_.header); }
@@ -23,7 +24,9 @@ class Parts {
   Counters& counters() const { return at<Counters>(layout_.counters); }
   Recorder& master_recorder() const { return at<Recorder>(layout_.master_recorder); }
   Recorder& worker_recorder() const { return at<Recorder>(layout_.worker_recorder); }
-  std::span<Atomic<std::uint64_t>> claims() const { return {&at<Atomic<std::uint64_t>>(layout_.claims), geometry_.slots}; }
+  std::span<Atomic<std::uint64_t>> claims() const {
+    return {&at<Atomic<std::uint64_t>>(layout_.claims), geometry_.slots};
+  }
   std::span<std::byte> request_bytes() const { return {base_ + layout_.request_bytes, geometry_.request_bytes}; }
   std::span<std::byte> reply_bytes() const { return {base_ + layout_.reply_bytes, geometry_.reply_bytes}; }
 

@@ -29,14 +29,16 @@ class Claims {
     if (slot >= words_.size()) return false;
     auto expected = offered(generation);
     // acq_rel: pairs with the compare-exchange in try_revoke. One of the two wins.
-    return words_[slot].compare_exchange_strong(expected, offered(generation) | 1, std::memory_order_acq_rel, std::memory_order_acquire);
+    return words_[slot].compare_exchange_strong(expected, offered(generation) | 1, std::memory_order_acq_rel,
+                                                std::memory_order_acquire);
   }
 
   // Master: true when the worker has not claimed it and, from now on, cannot.
   [[nodiscard]] bool try_revoke(std::uint32_t slot, std::uint32_t generation) {
     auto expected = offered(generation);
     // acq_rel: pairs with the compare-exchange in try_claim.
-    return words_[slot].compare_exchange_strong(expected, offered(generation + 1), std::memory_order_acq_rel, std::memory_order_acquire);
+    return words_[slot].compare_exchange_strong(expected, offered(generation + 1), std::memory_order_acq_rel,
+                                                std::memory_order_acquire);
   }
 
   // Master, for judging: was this offer claimed?

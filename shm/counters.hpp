@@ -9,7 +9,17 @@
 
 namespace prefork::shm {
 
-enum class Counter : std::uint8_t { Taken, Started, Finished, Failed, BodyBytesIn, BodyBytesOut, Waits, RoomWaits, kCount };
+enum class Counter : std::uint8_t {
+  Taken,
+  Started,
+  Finished,
+  Failed,
+  BodyBytesIn,
+  BodyBytesOut,
+  Waits,
+  RoomWaits,
+  kCount
+};
 
 inline constexpr std::array<const char*, static_cast<std::size_t>(Counter::kCount)> kCounterNames{
     "taken", "started", "finished", "failed", "body_bytes_in", "body_bytes_out", "waits", "room_waits"};

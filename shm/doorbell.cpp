@@ -1,6 +1,7 @@
 #include "shm/doorbell.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -13,7 +14,8 @@ namespace prefork::shm {
 #ifdef PREFORK_PIPE_BELL
 BellFds make_bell() {
   std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) != 0) throw std::system_error(errno, std::system_category(), "pipe for a doorbell");
+  if (::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) != 0)
+    throw std::system_error(errno, std::system_category(), "pipe for a doorbell");
   return {UniqueFd(ends[0]), UniqueFd(ends[1])};
 }
 #else
@@ -40,6 +42,11 @@ void drain_bell(int wait_fd) {
   while (::read(wait_fd, &count, sizeof count) < 0 && errno == EINTR) {
   }
 #endif
+}
+
+bool wait_bell(int wait_fd, int timeout_ms) {
+  pollfd one{wait_fd, POLLIN, 0};
+  return ::poll(&one, 1, timeout_ms) > 0;
 }
 
 }  // namespace prefork::shm

@@ -21,9 +21,10 @@ struct BellFds {
   UniqueFd signal;  // empty when it is the same descriptor
   int signal_fd() const { return signal ? signal.get() : wait.get(); }
 };
-BellFds make_bell();             // throws std::system_error
+BellFds make_bell();              // throws std::system_error
 void signal_bell(int signal_fd);  // never blocks; a full pipe is a bell that rings already
 void drain_bell(int wait_fd);
+bool wait_bell(int wait_fd, int timeout_ms);  // false: not rung in that time, or a signal came; -1 waits for ever
 
 class Doorbell {
  public:
@@ -57,5 +58,22 @@ class Doorbell {
   int wait_fd_;
   int signal_fd_;
 };
+
+enum class Slept { NotAtAll, UntilRung, UntilTimeout };
+
+// The whole protocol for a thread that may block: `anything()` re-checks all that the bell may be rung for, with seq_cst loads
+// (Consumer::anything_now, Producer::request_room). Whatever it returns, look at everything again.
+template <class Anything>
+Slept sleep_unless(Doorbell& bell, Anything&& anything, int timeout_ms = -1) {
+  bell.arm();
+  if (anything()) {
+    bell.disarm();
+    return Slept::NotAtAll;
+  }
+  const bool rung = wait_bell(bell.fd(), timeout_ms);
+  bell.disarm();
+  if (rung) bell.drain();
+  return rung ? Slept::UntilRung : Slept::UntilTimeout;
+}
 
 }  // namespace prefork::shm

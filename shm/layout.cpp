@@ -16,12 +16,15 @@ bool power_of_two(std::uint32_t value) { return value != 0 && (value & (value - 
 }  // namespace
 
 bool Geometry::valid() const {
-  const auto fits = [](std::uint32_t bytes) { return power_of_two(bytes) && bytes >= kSmallestRing && bytes <= kLargestRing; };
+  const auto fits = [](std::uint32_t bytes) {
+    return power_of_two(bytes) && bytes >= kSmallestRing && bytes <= kLargestRing;
+  };
   return fits(request_bytes) && fits(reply_bytes) && slots >= 1 && slots <= kMostSlots;
 }
 
 std::string Geometry::to_text() const {
-  return std::to_string(kLayoutVersion) + ':' + std::to_string(request_bytes) + ':' + std::to_string(reply_bytes) + ':' + std::to_string(slots);
+  return std::to_string(kLayoutVersion) + ':' + std::to_string(request_bytes) + ':' + std::to_string(reply_bytes) +
+         ':' + std::to_string(slots);
 }
 
 std::optional<Geometry> Geometry::from_text(std::string_view text) {

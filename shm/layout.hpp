@@ -16,7 +16,7 @@
 
 namespace prefork::shm {
 
-inline constexpr std::uint32_t kLayoutVersion = 1;  // a worker of another version is refused
+inline constexpr std::uint32_t kLayoutVersion = 1;           // a worker of another version is refused
 inline constexpr std::uint64_t kMagic = 0x316b726f66657270;  // "prefork1"
 
 struct Geometry {
@@ -30,7 +30,7 @@ struct Geometry {
   std::uint32_t slots = 32768;
 
   bool valid() const;
-  std::string to_text() const;                                // "VERSION:REQUEST:REPLY:SLOTS"
+  std::string to_text() const;                                 // "VERSION:REQUEST:REPLY:SLOTS"
   static std::optional<Geometry> from_text(std::string_view);  // nothing when malformed, of another version or invalid
 };
 

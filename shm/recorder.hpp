@@ -9,8 +9,33 @@
 namespace prefork::shm {
 
 enum class Event : std::uint16_t {
-  None, Attach, Ready, Take, Skip, Start, Finish, Fail, BodyIn, BodyOut, WaitRequest, WaitBody, WaitRoom, WaitCredit, Wake, Cancel, Drain, Exit,
-  Dispatch, Revoke, Requeue, Reply, End, Credit, Bad, Death, kCount
+  None,
+  Attach,
+  Ready,
+  Take,
+  Skip,
+  Start,
+  Finish,
+  Fail,
+  BodyIn,
+  BodyOut,
+  WaitRequest,
+  WaitBody,
+  WaitRoom,
+  WaitCredit,
+  Wake,
+  Cancel,
+  Drain,
+  Exit,
+  Dispatch,
+  Revoke,
+  Requeue,
+  Reply,
+  End,
+  Credit,
+  Bad,
+  Death,
+  kCount
 };
 
 const char* to_string(Event event);  // recorder.cpp

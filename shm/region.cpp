@@ -35,15 +35,24 @@ UniqueFd make_object() {
     if (errno != EEXIST || attempt > 1000) fail("shm_open for a region");
   }
 }
+// Such an object cannot be sealed: a worker that truncates it takes the master down. Systems with memfd_create do not use this.
 void seal(int) {}
 #else
 UniqueFd make_object() {
-  const int fd = ::memfd_create("prefork", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  // Newer kernels want to be told that nothing in it is a program; older ones do not know the flag.
+#ifdef MFD_NOEXEC_SEAL
+  constexpr unsigned kNoExec = MFD_NOEXEC_SEAL;
+#else
+  constexpr unsigned kNoExec = 8;
+#endif
+  int fd = ::memfd_create("prefork", MFD_CLOEXEC | MFD_ALLOW_SEALING | kNoExec);
+  if (fd < 0 && errno == EINVAL) fd = ::memfd_create("prefork", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (fd < 0) fail("memfd_create for a region");
   return UniqueFd(fd);
 }
 void seal(int fd) {
-  if (::fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0) fail("sealing a region");
+  // A worker that truncates the object must not be able to kill the master with SIGBUS; nor may it add seals of its own.
+  if (::fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) fail("sealing a region");
 }
 #endif
 
@@ -55,12 +64,16 @@ struct Region::Mapping {
 
 Region::Region(UniqueFd fd, std::uint64_t bytes, bool writable) : fd_(std::move(fd)) {
   try {
-    mapping_ = std::make_unique<Mapping>(Mapping{bi::mapped_region(Descriptor{fd_.get()}, writable ? bi::read_write : bi::read_only, 0, bytes)});
+    mapping_ = std::make_unique<Mapping>(
+        Mapping{bi::mapped_region(Descriptor{fd_.get()}, writable ? bi::read_write : bi::read_only, 0, bytes)});
   } catch (const bi::interprocess_exception& error) {
     throw std::system_error(error.get_native_error(), std::system_category(), "mapping a region");
   }
+#ifdef MADV_DONTFORK
   // An application's own children must not keep the region alive or scribble over it.
-  ::madvise(mapping_->region.get_address(), mapping_->region.get_size(), MADV_DONTFORK);
+  if (::madvise(mapping_->region.get_address(), mapping_->region.get_size(), MADV_DONTFORK) != 0)
+    fail("keeping a region from children");
+#endif
 }
 
 Region::Region(Region&&) noexcept = default;
@@ -83,7 +96,8 @@ namespace {
 void require_size(int fd, std::uint64_t bytes) {
   struct stat status {};
   if (::fstat(fd, &status) != 0) fail("attaching to a region");
-  if (static_cast<std::uint64_t>(status.st_size) < bytes) throw std::system_error(EINVAL, std::system_category(), "a region is smaller than its geometry");
+  if (static_cast<std::uint64_t>(status.st_size) < bytes)
+    throw std::system_error(EINVAL, std::system_category(), "a region is smaller than its geometry");
 }
 }  // namespace
 

@@ -6,6 +6,7 @@
 // Orderings are told operation by operation here and as a table in shm/README.md.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -49,38 +50,52 @@ struct RingPositions {
 };
 static_assert(sizeof(RingPositions) == 3 * kLine);
 
-constexpr std::uint64_t record_space(std::uint64_t length) { return (length + kRecordAlign - 1) & ~std::uint64_t{kRecordAlign - 1}; }
+// How far records walk through an empty ring before they start over: as much as stays in a core's own cache.
+inline constexpr std::size_t kHotBytes = 32 * 1024;
+
+constexpr std::uint64_t record_space(std::uint64_t length) {
+  return (length + kRecordAlign - 1) & ~std::uint64_t{kRecordAlign - 1};
+}
 
 class Producer {
  public:
   // `bytes` has a power of two of bytes, at least 256.
   Producer(RingPositions& positions, std::span<std::byte> bytes)
-      : positions_(positions), bytes_(bytes), mask_(bytes.size() - 1) {
+      : positions_(positions),
+        bytes_(bytes),
+        mask_(bytes.size() - 1),
+        restart_after_(std::min(bytes.size() / 4, kHotBytes)) {
     PREFORK_CHECK(bytes.size() >= 256 && (bytes.size() & mask_) == 0, "a ring's capacity is a power of two");
   }
 
   std::uint32_t max_payload() const { return static_cast<std::uint32_t>(bytes_.size() / 2 - sizeof(RecordHeader)); }
 
-  // Room for a payload of up to `max` bytes, or an empty span with data() == nullptr: no room now. A refusal moves nothing.
+  // Room for a payload of `max` bytes, or an empty span with data() == nullptr: no room now. A refusal moves nothing.
   // What is claimed is private until commit(); claiming again drops an uncommitted claim.
   [[nodiscard]] std::span<std::byte> try_claim(std::uint32_t max) {
     PREFORK_CHECK(max <= max_payload(), "a payload is at most half the ring");
+    claimed_ = kNothing;
     const std::uint64_t need = record_space(sizeof(RecordHeader) + std::uint64_t{max});
     const std::uint64_t position = tail_ & mask_;
     const std::uint64_t to_end = bytes_.size() - position;
-    // Past a quarter of an empty ring the record goes to the start again, so that quiet traffic stays in the same cache lines.
-    if (position > bytes_.size() / 4 && need <= position && load_head(kAcquire) == tail_) return claim_at_start(to_end);
-    if (need <= to_end) return has_room(need) ? claim_here(position) : std::span<std::byte>{};
-    return has_room(to_end + need) ? claim_at_start(to_end) : std::span<std::byte>{};
+    // When the ring is empty the record goes to the start again, so that quiet traffic stays in the same few pages and cache lines.
+    // Looked at once a batch: the consumer's position is in its cache.
+    if (position > restart_after_ && need <= position && batch_begins_) {
+      batch_begins_ = false;
+      if (load_head(kAcquire) == tail_ && !corrupt_) return claim_at_start(to_end, max);
+    }
+    if (need <= to_end) return has_room(need) ? claim_here(position, max) : std::span<std::byte>{};
+    return has_room(to_end + need) ? claim_at_start(to_end, max) : std::span<std::byte>{};
   }
 
   // Makes the claimed record, with `used` bytes of payload, visible to the consumer. Rings no bell.
   void commit(const Tag& tag, std::uint32_t used) {
-    PREFORK_CHECK(claimed_, "commit() follows try_claim()");
-    const RecordHeader header{static_cast<std::uint32_t>(sizeof(RecordHeader) + used), tag.kind, tag.flags, tag.slot, tag.generation};
+    PREFORK_CHECK(claimed_ != kNothing && used <= claimed_, "commit() follows try_claim() of at least as much");
+    const RecordHeader header{static_cast<std::uint32_t>(sizeof(RecordHeader) + used), tag.kind, tag.flags, tag.slot,
+                              tag.generation};
     std::memcpy(bytes_.data() + ((tail_ + padding_) & mask_), &header, sizeof header);
     tail_ += padding_ + record_space(header.length);
-    claimed_ = false;
+    claimed_ = kNothing;
     // release: pairs with acquire in Consumer::peek. Publishes the record's bytes before its tail.
     positions_.tail.store(tail_, std::memory_order_release);
   }
@@ -89,16 +104,17 @@ class Producer {
   void publish() {
     // seq_cst: pairs with seq_cst in Consumer::anything_now after the sleeper armed. Either it sees this tail or we see its flag.
     positions_.tail.store(tail_, std::memory_order_seq_cst);
+    batch_begins_ = true;
   }
 
   // After a refusal: asks for a bell when there is room. True when room for `max` came in between: try again instead of waiting.
+  // Called after arming, each time anew: the consumer takes the wish back and rings at the first room it makes, however little,
+  // and a bell that rings before its sleeper is armed is not heard. A wish that is no longer needed is left standing, because
+  // another thread may share it; it costs at most one bell too many.
   [[nodiscard]] bool request_room(std::uint32_t max) {
     // seq_cst: pairs with seq_cst in Consumer::settle. Either the consumer sees the wish or we see its new head below.
     positions_.want_room.store(1, std::memory_order_seq_cst);
-    if (!would_fit(max)) return false;
-    // relaxed: a wish left standing costs at most one bell too many.
-    positions_.want_room.store(0, std::memory_order_relaxed);
-    return true;
+    return would_fit(max);
   }
 
   // True when a claim of `max` would be granted now (re-reads the consumer's position).
@@ -107,6 +123,7 @@ class Producer {
     const std::uint64_t to_end = bytes_.size() - (tail_ & mask_);
     // seq_cst: the re-check behind request_room() must not move before its store.
     const std::uint64_t used = tail_ - load_head(kSeqCst);
+    if (corrupt_) return false;
     if (used == 0 && need <= (tail_ & mask_)) return true;
     return used + (need <= to_end ? need : to_end + need) <= bytes_.size();
   }
@@ -136,27 +153,30 @@ class Producer {
     return tail_ + need <= load_head(kAcquire) + bytes_.size() && !corrupt_;
   }
 
-  std::span<std::byte> claim_here(std::uint64_t position) {
+  std::span<std::byte> claim_here(std::uint64_t position, std::uint32_t max) {
     padding_ = 0;
-    claimed_ = true;
-    return bytes_.subspan(position + sizeof(RecordHeader));
+    claimed_ = max;
+    return bytes_.subspan(position + sizeof(RecordHeader), max);
   }
 
-  std::span<std::byte> claim_at_start(std::uint64_t to_end) {
+  std::span<std::byte> claim_at_start(std::uint64_t to_end, std::uint32_t max) {
     const RecordHeader padding{static_cast<std::uint32_t>(to_end), kPaddingKind, 0, 0, 0};
     std::memcpy(bytes_.data() + (tail_ & mask_), &padding, sizeof padding);
     padding_ = to_end;
-    claimed_ = true;
-    return bytes_.subspan(sizeof(RecordHeader));
+    claimed_ = max;
+    return bytes_.subspan(sizeof(RecordHeader), max);
   }
 
   RingPositions& positions_;  // constant after construction
   std::span<std::byte> bytes_;
   std::uint64_t mask_;
+  std::uint64_t restart_after_;
   std::uint64_t tail_ = 0;  // ours; the shared one is never read back
   std::uint64_t head_ = 0;  // the consumer's, last seen
   std::uint64_t padding_ = 0;
-  bool claimed_ = false;
+  static constexpr std::uint64_t kNothing = ~std::uint64_t{0};
+  std::uint64_t claimed_ = kNothing;  // payload bytes of the uncommitted claim
+  bool batch_begins_ = true;
   bool corrupt_ = false;
 };
 
@@ -171,28 +191,22 @@ class Consumer {
 
   // The oldest unreleased record. Every number is copied out of shared memory once, then checked.
   [[nodiscard]] Peek peek(Record& record) {
-    for (;;) {
-      if (head_ == tail_) {
-        // acquire: pairs with release in Producer::commit. The records' bytes are there before their tail.
-        tail_ = positions_.tail.load(std::memory_order_acquire);
-        if (head_ == tail_) return Peek::Empty;
-      }
-      const std::uint64_t available = tail_ - head_;
-      const std::uint64_t position = head_ & mask_;
-      if (available > bytes_.size() || (available & (kRecordAlign - 1)) != 0) return bad();
-      RecordHeader header;
-      std::memcpy(&header, bytes_.data() + position, sizeof header);
-      const std::uint64_t space = record_space(header.length);
-      if (header.length < sizeof header || space > available || space > bytes_.size() - position) return bad();
-      space_ = space;
-      if (header.kind == kPaddingKind) {
-        release();
-        continue;
-      }
-      record.tag = {header.kind, header.flags, header.slot, header.generation};
-      record.payload = bytes_.subspan(position + sizeof header, header.length - sizeof header);
-      return Peek::Record;
+    RecordHeader header;
+    switch (read_header(header)) {
+      case Peek::Empty: return Peek::Empty;
+      case Peek::Bad: return bad();
+      case Peek::Record: break;
     }
+    if (header.kind == kPaddingKind) {
+      // A producer pads to the end only, and commits the padding together with the record behind it. Anything else would let it
+      // keep us in here.
+      if (space_ != bytes_.size() - (head_ & mask_) || space_ == tail_ - head_) return bad();
+      step_over();
+      if (read_header(header) != Peek::Record || header.kind == kPaddingKind) return bad();
+    }
+    record.tag = {header.kind, header.flags, header.slot, header.generation};
+    record.payload = bytes_.subspan((head_ & mask_) + sizeof header, header.length - sizeof header);
+    return Peek::Record;
   }
 
   // Gives the bytes of the last peeked record back to the producer.
@@ -201,10 +215,7 @@ class Consumer {
 #ifdef PREFORK_DEBUG
     std::memset(bytes_.data() + (head_ & mask_), 0xA5, space_);
 #endif
-    head_ += space_;
-    space_ = 0;
-    // release: pairs with acquire in Producer::load_head. We have read the bytes before they may be written again.
-    positions_.head.store(head_, std::memory_order_release);
+    step_over();
   }
 
   // After a batch: true when the producer waits for room and must be rung.
@@ -230,6 +241,29 @@ class Consumer {
   }
 
  private:
+  // The header at head_, with its space checked against the positions and the ring's end.
+  Peek read_header(RecordHeader& header) {
+    if (head_ == tail_) {
+      // acquire: pairs with release in Producer::commit. The records' bytes are there before their tail.
+      tail_ = positions_.tail.load(std::memory_order_acquire);
+      if (head_ == tail_) return Peek::Empty;
+    }
+    const std::uint64_t available = tail_ - head_;
+    const std::uint64_t position = head_ & mask_;
+    if (available > bytes_.size() || (available & (kRecordAlign - 1)) != 0) return Peek::Bad;
+    std::memcpy(&header, bytes_.data() + position, sizeof header);
+    space_ = record_space(header.length);
+    const bool inside = header.length >= sizeof header && space_ <= available && space_ <= bytes_.size() - position;
+    return inside ? Peek::Record : Peek::Bad;
+  }
+
+  void step_over() {
+    head_ += space_;
+    space_ = 0;
+    // release: pairs with acquire in Producer::load_head. We have read the bytes before they may be written again.
+    positions_.head.store(head_, std::memory_order_release);
+  }
+
   Peek bad() {
     space_ = 0;
     return Peek::Bad;
