@@ -57,7 +57,8 @@ struct CreditRecord {
   std::uint64_t bytes = 0;
 };
 
-enum class CancelReason : std::uint32_t { ClientGone = 1, TimedOut = 2, Shutdown = 3 };
+// HalfClosed cancels nothing: the client has ended its side and still reads; ASGI tells http.disconnect.
+enum class CancelReason : std::uint32_t { ClientGone = 1, TimedOut = 2, Shutdown = 3, HalfClosed = 4 };
 struct CancelRecord {
   CancelReason reason = CancelReason::ClientGone;
   std::uint32_t reserved = 0;

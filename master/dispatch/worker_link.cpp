@@ -1,0 +1,444 @@
+#include "master/dispatch/worker_link.hpp"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "master/dispatch/dispatcher.hpp"
+#include "shm/fault.hpp"
+
+namespace prefork::dispatch {
+namespace {
+
+constexpr std::uint64_t kMostUnclaimed = 64;
+constexpr std::uint64_t kAheadNs = 100'000;           // so much work is put ahead of a worker
+constexpr std::uint64_t kStuckNs = 1'000'000;         // unclaimed records and no movement for so long
+constexpr std::uint64_t kStuckIdleNs = 20'000'000;    // the same while nothing is started there: it may only be descheduled
+constexpr std::size_t kRecordsPerTurn = 512;
+constexpr std::size_t kBodyPiece = 64 * 1024;
+
+}  // namespace
+
+WorkerLink::WorkerLink(Dispatcher& dispatcher, shm::Region region, const shm::Geometry& geometry, int bell_wait_fd, int bell_signal_fd,
+                       int side_fd, const WorkerIdentity& identity)
+    : dispatcher_(dispatcher),
+      region_(std::move(region)),
+      end_(shm::Parts(region_.bytes(), geometry), bell_wait_fd, bell_signal_fd),
+      side_fd_(side_fd),
+      identity_(identity) {}
+
+WorkerLink::~WorkerLink() {
+  for (const auto& [serial, fd] : descriptors_) ::close(fd);
+}
+
+// ---------------------------------------------------------------------------------------------------- to the worker
+
+std::uint64_t WorkerLink::unclaimed_estimate() const {
+  // The worker's counter is advice: clamped to what can be.
+  const std::uint64_t left = heads_sent_ - std::min(taken_, heads_sent_);
+  return std::min<std::uint64_t>(left, busy_slots_);
+}
+
+int WorkerLink::room_for_heads() const {
+  if (state_ != State::Ready || stuck_ || !backlog_.empty() || bad_ != nullptr) return 0;
+  const std::uint64_t unclaimed = unclaimed_estimate();
+  const std::uint64_t running = busy_slots_ - unclaimed;
+  const std::uint64_t idle = running >= concurrency_ ? 0 : std::min<std::uint64_t>(concurrency_ - running, kMostUnclaimed);
+  const bool loop = interface_ == wire::Interface::Asgi;
+  const std::uint64_t ahead = loop || service_ns_ == 0 ? 0 : std::min(kAheadNs / service_ns_, kMostUnclaimed);
+  return static_cast<int>(idle + ahead) - static_cast<int>(unclaimed);
+}
+
+std::uint32_t WorkerLink::take_slot() {
+  if (free_slots_.empty()) {
+    if (slots_.size() >= end_.claims.slots()) return ~0u;
+    slots_.emplace_back();
+    return static_cast<std::uint32_t>(slots_.size() - 1);
+  }
+  const auto index = free_slots_.back();
+  free_slots_.pop_back();
+  return index;
+}
+
+void WorkerLink::free_slot(std::uint32_t index) {
+  Slot& slot = slots_[index];
+  slot.exchange = nullptr;
+  slot.busy = false;
+  slot.partial.clear();
+  free_slots_.push_back(index);
+  --busy_slots_;
+}
+
+bool WorkerLink::try_send(http::Exchange& exchange, std::uint64_t now_ns) {
+  const auto payload = exchange.request.payload();
+  const bool fragments = payload.size() > end_.requests.max_payload();
+  std::span<std::byte> space;
+  if (!fragments) {
+    space = end_.requests.try_claim(static_cast<std::uint32_t>(payload.size()));
+    if (space.data() == nullptr) return false;
+  }
+  const auto index = take_slot();
+  if (index == ~0u) return false;
+  Slot& slot = slots_[index];
+  slot.exchange = &exchange;
+  slot.busy = true;
+  ++slot.generation;
+  ++busy_slots_;
+  end_.claims.offer(index, slot.generation);
+  if (fragments) {
+    for (std::size_t at = 0; at < payload.size();) {
+      const auto length = std::min<std::size_t>(payload.size() - at, end_.requests.max_payload());
+      const bool more = at + length < payload.size();
+      send(wire::Kind::Head, more ? wire::kMore : 0, index, slot.generation, payload.subspan(at, length));
+      at += length;
+    }
+  } else {
+    std::memcpy(space.data(), payload.data(), payload.size());
+    end_.requests.commit({static_cast<std::uint16_t>(wire::Kind::Head), 0, index, slot.generation}, static_cast<std::uint32_t>(payload.size()));
+    dirty_ = true;
+  }
+  if (unclaimed_estimate() == 0) moved_ns_ = now_ns;  // the clock of the stuck check starts with the first unclaimed record
+  if (busy_slots_ == 1) counted_from_ns_ = now_ns;
+  ++heads_sent_;
+  exchange.link = this;
+  exchange.slot = index;
+  exchange.generation = slot.generation;
+  exchange.stage = http::Stage::Sent;
+  exchange.sent_ns = now_ns;
+  exchange.worker_pid = static_cast<std::uint32_t>(identity_.pid);
+  exchange.worker_id = identity_.id;
+  exchange.worker_generation = identity_.generation;
+  held_.push_back(exchange);
+  return true;
+}
+
+void WorkerLink::send(wire::Kind kind, std::uint16_t flags, std::uint32_t slot, std::uint32_t generation, std::span<const std::byte> bytes) {
+  const shm::Tag tag{static_cast<std::uint16_t>(kind), flags, slot, generation};
+  if (backlog_.empty() && put(tag, bytes)) return;
+  backlog_.push_back({tag, {bytes.begin(), bytes.end()}});
+  backlog_bytes_ += bytes.size();
+  flush_backlog();
+}
+
+bool WorkerLink::put(const shm::Tag& tag, std::span<const std::byte> bytes) {
+  const auto space = end_.requests.try_claim(static_cast<std::uint32_t>(bytes.size()));
+  if (space.data() == nullptr) return false;
+  if (!bytes.empty()) std::memcpy(space.data(), bytes.data(), bytes.size());
+  end_.requests.commit(tag, static_cast<std::uint32_t>(bytes.size()));
+  dirty_ = true;
+  return true;
+}
+
+// Room is asked for only when something waits; the worker rings when it has read on.
+void WorkerLink::flush_backlog() {
+  while (!backlog_.empty()) {
+    Frame& frame = backlog_.front();
+    if (!put(frame.tag, frame.bytes)) {
+      if (!end_.requests.request_room(static_cast<std::uint32_t>(frame.bytes.size()))) return;
+      if (end_.requests.corrupt()) return;
+      continue;
+    }
+    backlog_bytes_ -= frame.bytes.size();
+    backlog_.pop_front();
+  }
+}
+
+// Sends what the worker has credit for of what is here.
+void WorkerLink::pump_body(http::Exchange& exchange) {
+  if (exchange.body_end_sent || exchange.slot >= slots_.size() || slots_[exchange.slot].exchange != &exchange) return;
+  const std::size_t largest = std::min<std::size_t>(kBodyPiece, end_.requests.max_payload());
+  while (exchange.body && !exchange.body->empty() && exchange.body_credit > 0) {
+    if (!backlog_.empty()) return;  // goes on when the ring has room again
+    const auto front = exchange.body->front();
+    if (front.empty()) return;  // on its way from the file
+    const auto length = std::min({front.size(), largest, static_cast<std::size_t>(exchange.body_credit)});
+    const bool last = exchange.body_whole && length == exchange.body->size();
+    exchange.body_sent = true;
+    send(wire::Kind::Body, last ? wire::kEnd : 0, exchange.slot, exchange.generation, std::as_bytes(front.first(length)));
+    exchange.body->consume(length);
+    exchange.body_credit -= length;
+    if (last) exchange.body_end_sent = true;
+  }
+  const bool nothing_left = !exchange.body || exchange.body->empty();
+  if (exchange.body_end_sent || !nothing_left || !(exchange.body_whole || exchange.body_aborted)) return;
+  exchange.body_end_sent = true;
+  exchange.body_sent = true;
+  send(wire::Kind::Body, static_cast<std::uint16_t>(wire::kEnd | (exchange.body_aborted ? wire::kAbort : 0)), exchange.slot, exchange.generation, {});
+}
+
+void WorkerLink::send_credit(http::Exchange& exchange, std::uint64_t bytes) {
+  const wire::CreditRecord record{bytes};
+  send(wire::Kind::Credit, 0, exchange.slot, exchange.generation, std::as_bytes(std::span(&record, 1)));
+}
+
+void WorkerLink::send_message(http::Exchange& exchange, std::span<const std::byte> bytes, bool text) {
+  const std::uint16_t kind_flag = text ? wire::kText : 0;
+  do {
+    const auto length = std::min<std::size_t>({bytes.size(), end_.requests.max_payload(), kBodyPiece});
+    const bool more = length < bytes.size();
+    send(wire::Kind::Message, static_cast<std::uint16_t>(kind_flag | (more ? wire::kMore : 0)), exchange.slot, exchange.generation, bytes.first(length));
+    bytes = bytes.subspan(length);
+  } while (!bytes.empty());
+}
+
+void WorkerLink::send_close(http::Exchange& exchange, std::uint16_t code, std::string_view reason) {
+  std::array<std::byte, sizeof(wire::CloseRecord) + 128> bytes{};
+  reason = reason.substr(0, 128);
+  const wire::CloseRecord record{code, static_cast<std::uint16_t>(reason.size()), 0};
+  std::memcpy(bytes.data(), &record, sizeof record);
+  if (!reason.empty()) std::memcpy(bytes.data() + sizeof record, reason.data(), reason.size());
+  send(wire::Kind::Close, 0, exchange.slot, exchange.generation, std::span(bytes).first(sizeof record + reason.size()));
+}
+
+void WorkerLink::cancel(http::Exchange& exchange, wire::CancelReason reason) {
+  held_.remove(exchange);
+  exchange.link = nullptr;
+  Slot& slot = slots_[exchange.slot];
+  slot.exchange = nullptr;
+  if (end_.claims.try_revoke(exchange.slot, slot.generation)) {
+    ++slot.generation;
+    return free_slot(exchange.slot);
+  }
+  const wire::CancelRecord record{reason, 0};
+  send(wire::Kind::Cancel, 0, exchange.slot, slot.generation, std::as_bytes(std::span(&record, 1)));
+}
+
+void WorkerLink::send_drain() { send(wire::Kind::Drain, 0, 0, 0, {}); }
+
+void WorkerLink::ring_if_dirty() {
+  if (!dirty_) return;
+  dirty_ = false;
+  end_.requests.publish();
+  end_.worker_bell.ring();
+}
+
+bool WorkerLink::try_arm() {
+  end_.own_bell.arm();
+  if (!end_.replies.anything_now() && (backlog_.empty() || !end_.requests.request_room(static_cast<std::uint32_t>(backlog_.front().bytes.size())))) {
+    return true;
+  }
+  end_.own_bell.disarm();
+  return false;
+}
+
+// ---------------------------------------------------------------------------------------------------- from the worker
+
+bool WorkerLink::drain(std::uint64_t now_ns) {
+  if (bad_ != nullptr) return false;
+  const auto finished_before = finished_;
+  shm::Record record;
+  std::size_t records = 0;
+  bool more = false;
+  for (;; ++records) {
+    if (records == kRecordsPerTurn) {
+      more = true;
+      break;
+    }
+    const auto seen = end_.replies.peek(record);
+    if (seen == shm::Peek::Empty) break;
+    if (seen == shm::Peek::Bad) {
+      bad_ = "a record of the reply ring has no sane length";
+      return false;
+    }
+    if (!accept(record, now_ns)) {
+      if (bad_ == nullptr) bad_ = "a reply makes no sense";
+      return false;
+    }
+    end_.replies.release();
+  }
+  if (records != 0 && end_.replies.settle()) end_.worker_bell.ring();
+  if (!backlog_.empty()) flush_backlog();
+  const auto taken = end_.counters.get(shm::Counter::Taken);
+  if (taken != taken_ || finished_ != finished_before) {
+    taken_ = taken;
+    moved_ns_ = now_ns;
+    stuck_ = false;
+    learn_service_time(now_ns, finished_ - finished_before);
+  }
+  if (end_.requests.corrupt()) bad_ = "the request ring's reader claims an impossible position";
+  return more;
+}
+
+// What a request takes here, seen from outside: the time from the last completion, shared by those that completed.
+void WorkerLink::learn_service_time(std::uint64_t now_ns, std::uint64_t completed) {
+  if (completed == 0) return;
+  const std::uint64_t sample = (now_ns - std::min(counted_from_ns_, now_ns)) / completed;
+  counted_from_ns_ = now_ns;
+  service_ns_ = service_ns_ == 0 ? sample : (service_ns_ * 7 + sample) / 8;
+  service_ns_ = std::max<std::uint64_t>(service_ns_, 1);
+}
+
+bool WorkerLink::accept(const shm::Record& record, std::uint64_t now_ns) {
+  const auto kind = static_cast<wire::Kind>(record.tag.kind);
+  if (kind == wire::Kind::Ready) return accept_ready(record);
+  if (kind == wire::Kind::Retire) {
+    dispatcher_.on_retire_wish(*this);
+    return true;
+  }
+  const auto index = record.tag.slot;
+  if (index >= slots_.size() || !slots_[index].busy || slots_[index].generation != record.tag.generation) {
+    return refuse("a record names a request that is not in flight");
+  }
+  if (kind == wire::Kind::Credit) return accept_credit(slots_[index], record);
+  return accept_reply(index, record, now_ns);
+}
+
+bool WorkerLink::accept_ready(const shm::Record& record) {
+  wire::ReadyRecord ready;
+  if (state_ != State::Starting || !wire::read_record(record.payload, ready)) return refuse("a second or malformed Ready record");
+  if (ready.wire_version != wire::kWireVersion) return refuse("the worker speaks another version of the wire format");
+  if (ready.interface > wire::Interface::Echo || ready.concurrency == 0) return refuse("a Ready record makes no sense");
+  interface_ = ready.interface;
+  concurrency_ = ready.concurrency;
+  state_ = State::Ready;
+  dispatcher_.on_worker_ready(*this);
+  return true;
+}
+
+bool WorkerLink::accept_credit(Slot& slot, const shm::Record& record) {
+  wire::CreditRecord credit;
+  if (!wire::read_record(record.payload, credit) || credit.bytes > (std::uint64_t{1} << 40)) return refuse("a Credit record makes no sense");
+  if (slot.exchange == nullptr) return true;
+  http::Exchange& exchange = *slot.exchange;
+  exchange.body_credit = std::min(exchange.body_credit + credit.bytes, std::uint64_t{1} << 40);
+  pump_body(exchange);
+  exchange.sink->on_body_wanted(exchange);
+  return true;
+}
+
+bool WorkerLink::accept_reply(std::uint32_t index, const shm::Record& record, std::uint64_t now_ns) {
+  Slot& slot = slots_[index];
+  http::ReplyEvent event;
+  if (!read_event(slot, record, event)) return bad_ == nullptr;  // continued by the next record, or bad
+  http::Exchange* exchange = slot.exchange;
+  if (exchange != nullptr) {
+    if (exchange->replied_ns == 0) exchange->replied_ns = now_ns;
+    if (event.kind != wire::Kind::Interim) exchange->stage = event.end ? http::Stage::Done : http::Stage::Replying;
+  }
+  std::vector<std::byte> kept;  // a reassembled head must outlive its slot
+  kept.swap(slot.partial);
+  if (event.end) {
+    if (exchange != nullptr) {
+      held_.remove(*exchange);
+      exchange->link = nullptr;
+    }
+    free_slot(index);
+    ++finished_;
+  }
+  if (exchange == nullptr) {
+    if (event.file_fd >= 0) ::close(event.file_fd);
+    return true;
+  }
+  if (event.end) dispatcher_.on_finished(*exchange);
+  return exchange->sink->on_reply(*exchange, event) || refuse("a reply head makes no sense");
+}
+
+// Reads one record into an event; false while it is continued, or when it is bad (bad_ says so).
+bool WorkerLink::read_event(Slot& slot, const shm::Record& record, http::ReplyEvent& event) {
+  const auto flags = record.tag.flags;
+  event.kind = static_cast<wire::Kind>(record.tag.kind);
+  event.end = (flags & wire::kEnd) != 0;
+  event.aborted = (flags & wire::kAbort) != 0;
+  event.text = (flags & wire::kText) != 0;
+  event.more = (flags & wire::kMore) != 0;
+  event.bytes = record.payload;
+  switch (event.kind) {
+    case wire::Kind::Head:
+    case wire::Kind::Interim:
+    case wire::Kind::Trailers: {
+      constexpr std::size_t kLargestHead = 1 << 20;
+      if (event.more || !slot.partial.empty()) {
+        if (slot.partial.size() + record.payload.size() > kLargestHead) return refuse("a reply head is larger than 1 MiB");
+        slot.partial.insert(slot.partial.end(), record.payload.begin(), record.payload.end());
+        if (event.more) return false;
+        event.bytes = slot.partial;
+      }
+      event.head = wire::ReplyView(event.bytes);
+      const char* why = event.head.validate();
+      return why == nullptr || refuse(why);
+    }
+    case wire::Kind::Body:
+    case wire::Kind::Message: return true;
+    case wire::Kind::Close:
+      if (!wire::read_record(record.payload, event.close)) return refuse("a Close record is cut");
+      event.bytes = record.payload.subspan(sizeof(wire::CloseRecord));
+      return event.bytes.size() == event.close.reason_length || refuse("a Close record's reason lies outside");
+    case wire::Kind::File:
+      if (!wire::read_record(record.payload, event.file)) return refuse("a File record is cut");
+      event.file_fd = take_descriptor(event.file.serial);
+      return event.file_fd >= 0 || refuse("a File record names no descriptor");
+    default: return refuse("a record of unknown kind");
+  }
+}
+
+// The descriptor crossed before its record was published, so it is here or never was sent.
+int WorkerLink::take_descriptor(std::uint32_t serial) {
+  for (;;) {
+    std::uint32_t number = 0;
+    iovec data{&number, sizeof number};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+    msghdr message{};
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    if (::recvmsg(side_fd_, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != sizeof number) break;
+    const cmsghdr* header = CMSG_FIRSTHDR(&message);
+    if (header == nullptr || header->cmsg_type != SCM_RIGHTS) continue;
+    int fd = -1;
+    std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
+    descriptors_.emplace_back(number, fd);
+  }
+  int found = -1;
+  while (!descriptors_.empty() && found < 0) {
+    const auto [number, fd] = descriptors_.front();
+    descriptors_.pop_front();
+    if (number == serial) {
+      found = fd;
+    } else {
+      ::close(fd);
+    }
+  }
+  return found;
+}
+
+// ---------------------------------------------------------------------------------------------------- standing still and dying
+
+void WorkerLink::check_stuck(std::uint64_t now_ns, std::vector<http::Exchange*>& revoked) {
+  const auto unclaimed = unclaimed_estimate();
+  if (unclaimed == 0 || stuck_ || bad_ != nullptr) return;
+  const bool something_started = busy_slots_ > unclaimed;
+  if (now_ns - moved_ns_ < (something_started ? kStuckNs : kStuckIdleNs)) return;
+  PREFORK_FAULT_POINT("master.revoke");
+  for (http::Exchange* exchange = held_.front(); exchange != nullptr;) {
+    http::Exchange* const next = http::ExchangeList::next(*exchange);
+    if (!exchange->body_sent && end_.claims.try_revoke(exchange->slot, exchange->generation)) {
+      end_.recorder.note(shm::Event::Revoke, now_ns / 1000, exchange->slot, exchange->generation);
+      Slot& slot = slots_[exchange->slot];
+      ++slot.generation;
+      free_slot(exchange->slot);
+      held_.remove(*exchange);
+      exchange->link = nullptr;
+      revoked.push_back(exchange);
+    }
+    exchange = next;
+  }
+  stuck_ = true;  // no more for it until it moves
+}
+
+std::vector<WorkerLink::Left> WorkerLink::bury() {
+  std::vector<Left> left;
+  while (http::Exchange* exchange = held_.front()) {
+    held_.remove(*exchange);
+    const bool started = exchange->body_sent || !end_.claims.try_revoke(exchange->slot, exchange->generation);
+    exchange->link = nullptr;
+    left.push_back({exchange, started || exchange->started_reply()});
+  }
+  state_ = State::Dead;
+  return left;
+}
+
+}  // namespace prefork::dispatch

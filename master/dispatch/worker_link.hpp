@@ -1,0 +1,140 @@
+// The master's end of one worker: hands it requests, reads its replies, knows what it has. Lives as long as the worker's region;
+// made by the Supervisor, used on one loop's thread. It believes nothing that it reads from shared memory.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "master/http/exchange.hpp"
+#include "shm/channel.hpp"
+#include "shm/region.hpp"
+
+namespace prefork::dispatch {
+
+class Dispatcher;
+
+struct WorkerIdentity {
+  std::uint32_t id = 0;          // 1-based place
+  std::uint32_t age = 0;         // workers started before it
+  std::uint32_t generation = 0;  // of the configuration it was started with
+  int pid = 0;
+};
+
+class WorkerLink {
+ public:
+  enum class State : std::uint8_t { Starting, Ready, Retiring, Dead };
+
+  // `bell_wait_fd` is the loop's one bell for all workers; `bell_signal_fd` wakes the worker; `side_fd` brings descriptors. Borrowed.
+  WorkerLink(Dispatcher& dispatcher, shm::Region region, const shm::Geometry& geometry, int bell_wait_fd, int bell_signal_fd, int side_fd,
+             const WorkerIdentity& identity);
+  ~WorkerLink();
+
+  const WorkerIdentity& identity() const { return identity_; }
+  void set_pid(int pid) { identity_.pid = pid; }
+  State state() const { return state_; }
+  wire::Interface interface() const { return interface_; }
+  std::uint32_t concurrency() const { return concurrency_; }
+
+  // How many more heads this worker may hold now (design: idle threads, plus some ahead while services are short).
+  int room_for_heads() const;
+  std::size_t in_flight() const { return busy_slots_; }
+  std::uint64_t finished() const { return finished_; }
+
+  // One memcpy into the ring; false when it does not fit now.
+  [[nodiscard]] bool try_send(http::Exchange& exchange, std::uint64_t now_ns);
+  void pump_body(http::Exchange& exchange);
+  void send_credit(http::Exchange& exchange, std::uint64_t bytes);
+  void send_message(http::Exchange& exchange, std::span<const std::byte> bytes, bool text);
+  void send_close(http::Exchange& exchange, std::uint16_t code, std::string_view reason);
+  // The exchange needs no reply any more; what the worker still sends for it is dropped.
+  void cancel(http::Exchange& exchange, wire::CancelReason reason);
+  void send_drain();
+
+  // Reads replies. True when there is more for the next turn. A record that makes no sense turns `bad()` on.
+  bool drain(std::uint64_t now_ns);
+  const char* bad() const { return bad_; }
+
+  // Before the loop sleeps: wake the worker if something was sent; arm our bell. False: a reply is there already.
+  void ring_if_dirty();
+  bool try_arm();
+  void disarm() { end_.own_bell.disarm(); }
+
+  // The worker stands still: takes back what it has not claimed, in order.
+  void check_stuck(std::uint64_t now_ns, std::vector<http::Exchange*>& revoked);
+  bool may_get_stuck() const { return state_ != State::Starting && !stuck_ && unclaimed_estimate() > 0; }
+
+  void retire() { state_ = State::Retiring; }
+  // The worker is gone: everything it had, in order, with whether it was started. The link is dead afterwards.
+  struct Left {
+    http::Exchange* exchange;
+    bool started;
+  };
+  std::vector<Left> bury();
+  http::ExchangeList& held() { return held_; }
+
+  shm::MasterEnd& end() { return end_; }
+  const shm::Region& region() const { return region_; }
+  std::uint64_t backlog_bytes() const { return backlog_bytes_; }
+
+ private:
+  struct Slot {
+    http::Exchange* exchange = nullptr;  // null while busy: cancelled, its reply is dropped
+    std::uint32_t generation = 0;
+    bool busy = false;
+    std::vector<std::byte> partial;      // a Head, Interim or Trailers still continued
+  };
+  struct Frame {
+    shm::Tag tag;
+    std::vector<std::byte> bytes;
+  };
+
+  void send(wire::Kind kind, std::uint16_t flags, std::uint32_t slot, std::uint32_t generation, std::span<const std::byte> bytes);
+  bool put(const shm::Tag& tag, std::span<const std::byte> bytes);
+  void flush_backlog();
+  std::uint32_t take_slot();
+  void free_slot(std::uint32_t index);
+  std::uint64_t unclaimed_estimate() const;
+
+  bool accept(const shm::Record& record, std::uint64_t now_ns);
+  bool accept_ready(const shm::Record& record);
+  bool accept_credit(Slot& slot, const shm::Record& record);
+  bool accept_reply(std::uint32_t index, const shm::Record& record, std::uint64_t now_ns);
+  bool read_event(Slot& slot, const shm::Record& record, http::ReplyEvent& event);
+  int take_descriptor(std::uint32_t serial);
+  bool refuse(const char* why) {
+    bad_ = why;
+    return false;
+  }
+  void learn_service_time(std::uint64_t now_ns, std::uint64_t completed);
+
+  Dispatcher& dispatcher_;
+  shm::Region region_;
+  shm::MasterEnd end_;
+  int side_fd_;
+  WorkerIdentity identity_;
+  State state_ = State::Starting;
+  wire::Interface interface_ = wire::Interface::Echo;
+  std::uint32_t concurrency_ = 1;
+
+  std::vector<Slot> slots_;
+  std::vector<std::uint32_t> free_slots_;
+  std::size_t busy_slots_ = 0;
+  http::ExchangeList held_;        // in the order they were sent
+  std::deque<Frame> backlog_;      // what the request ring had no room for
+  std::uint64_t backlog_bytes_ = 0;
+  bool dirty_ = false;             // something was sent since the last bell
+
+  std::uint64_t heads_sent_ = 0;
+  std::uint64_t finished_ = 0;
+  std::uint64_t taken_ = 0;          // the worker's counter, as last read
+  std::uint64_t moved_ns_ = 0;       // the last time that it took or finished something
+  bool stuck_ = false;
+  std::uint64_t service_ns_ = 0;     // EWMA
+  std::uint64_t counted_from_ns_ = 0;
+  const char* bad_ = nullptr;
+  std::deque<std::pair<std::uint32_t, int>> descriptors_;  // received over the side socket, by serial
+};
+
+}  // namespace prefork::dispatch

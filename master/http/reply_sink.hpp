@@ -1,0 +1,41 @@
+// Where the reply to an Exchange goes: an HTTP/1 connection, a WebSocket, later a stream of HTTP/2, in tests a recorder.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "shm/wire/frame.hpp"
+#include "shm/wire/reply_head.hpp"
+
+namespace prefork::http {
+
+struct Exchange;
+
+// One record of a worker, checked: the slot is in flight, a head's offsets lie inside. The bytes are in the ring until the call
+// returns, and the worker can still write to them.
+struct ReplyEvent {
+  wire::Kind kind = wire::Kind::Body;
+  bool end = false;      // nothing follows
+  bool aborted = false;  // with end: the reply is broken off
+  bool text = false;     // of a Message
+  bool more = false;     // of a Message: its next piece follows
+  wire::ReplyView head;  // of Head, Interim, Trailers
+  std::span<const std::byte> bytes;  // of Body (a Head's inline body is in `head`), Message, or a Close's reason
+  wire::CloseRecord close;
+  wire::FileRecord file;
+  int file_fd = -1;      // of File; the receiver takes it over
+};
+
+class ReplySink {
+ public:
+  virtual ~ReplySink() = default;
+
+  // False when the record makes no sense: the worker is then replaced. With event.end the exchange has left its worker already.
+  [[nodiscard]] virtual bool on_reply(Exchange& exchange, const ReplyEvent& event) = 0;
+  // No (further) reply will come: the worker is gone, the time is up, the queue is full.
+  virtual void on_failure(Exchange& exchange, std::uint16_t status, const char* why) = 0;
+  // The worker takes body bytes now: 100 Continue is due, and reading may go on.
+  virtual void on_body_wanted(Exchange& exchange) = 0;
+};
+
+}  // namespace prefork::http

@@ -1,0 +1,54 @@
+// A listening socket: TCP, unix or inherited. Accepts in batches on its loop and hands each connection over; out of descriptors it
+// pauses until one is free again. Owned by the Server, which may hand the descriptor on to a successor.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "master/bind_address.hpp"
+#include "master/net/loop.hpp"
+#include "shm/fd.hpp"
+
+namespace prefork::net {
+
+struct Peer {
+  std::string address;  // as text; empty on a unix socket
+  std::uint16_t port = 0;
+  bool unix_socket = false;
+};
+
+// The socket itself, bound and listening. Throws std::system_error with the address in its text.
+struct BoundSocket {
+  shm::UniqueFd fd;
+  std::string name;         // as in "Listening at: …": http://127.0.0.1:8000 or unix:/path
+  std::string unix_path;    // of a socket file that we made and remove
+  std::string server_name;  // what SERVER_NAME starts from: the bound address, or the path
+  std::uint16_t port = 0;
+  bool unix_socket = false;
+};
+BoundSocket bind_socket(const BindAddress& address, int backlog, bool reuse_port, int umask);
+BoundSocket adopt_socket(int fd);  // inherited: from systemd, fd://N, or a predecessor
+
+class Listener {
+ public:
+  using Accepted = std::function<void(int fd, Peer peer)>;
+
+  Listener(Loop& loop, const BoundSocket& socket, Accepted accepted);
+  ~Listener();
+  void resume();  // a descriptor came free
+  bool paused() const { return paused_; }
+
+ private:
+  void accept_some();
+  void pause();
+
+  Loop& loop_;
+  const BoundSocket& socket_;
+  Accepted accepted_;
+  UvHandle<uv_poll_t> poll_;
+  Timer retry_;
+  bool paused_ = false;
+};
+
+}  // namespace prefork::net

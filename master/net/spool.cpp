@@ -1,0 +1,166 @@
+#include "master/net/spool.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "shm/fd.hpp"
+
+namespace prefork::net {
+namespace {
+
+constexpr std::size_t kReadPiece = 256 * 1024;
+
+}  // namespace
+
+struct Spool::File {
+  shm::UniqueFd fd;
+};
+
+// One read or write on libuv's threads. It outlives its spool: `owner` is then null and the result is dropped.
+struct Spool::Job {
+  uv_fs_t request{};
+  Spool* owner = nullptr;
+  std::shared_ptr<File> file;
+  std::vector<char> bytes;
+  bool writing = false;
+};
+
+Spool::Spool(Loop& loop, SpoolBudget& budget, Limits limits, std::function<void()> refilled)
+    : loop_(loop), budget_(budget), limits_(limits), refilled_(std::move(refilled)) {}
+
+Spool::~Spool() {
+  if (job_ != nullptr) job_->owner = nullptr;
+  budget_.used -= written_;
+}
+
+std::uint64_t Spool::in_memory() const {
+  return head_bytes_ + tail_.size() + (job_ != nullptr && job_->writing ? job_->bytes.size() : 0);
+}
+
+bool Spool::can_spill() const { return !broken_ && written_ < limits_.file && budget_.used < budget_.limit; }
+
+void Spool::append(std::span<const char> bytes) {
+  if (bytes.empty()) return;
+  size_ += bytes.size();
+  const bool straight = tail_.empty() && file_empty();
+  if (straight && (head_bytes_ + bytes.size() <= limits_.memory || !can_spill())) {
+    head_.emplace_back(bytes.begin(), bytes.end());
+    head_bytes_ += bytes.size();
+    return;
+  }
+  tail_.insert(tail_.end(), bytes.begin(), bytes.end());
+  spill();
+}
+
+bool Spool::open_file() {
+  if (file_) return true;
+  int fd = ::open(budget_.directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  if (fd < 0) {
+    std::string name = budget_.directory + "/prefork-XXXXXX";
+    fd = ::mkostemp(name.data(), O_CLOEXEC);
+    if (fd >= 0) ::unlink(name.c_str());
+  }
+  if (fd < 0) {
+    broken_ = true;
+    if (budget_.report) budget_.report("cannot make a temporary file in " + budget_.directory + ": " + std::strerror(errno));
+    return false;
+  }
+  file_ = std::make_shared<File>();
+  file_->fd.reset(fd);
+  return true;
+}
+
+// Starts writing the tail, when nothing else is under way.
+void Spool::spill() {
+  if (job_ != nullptr || tail_.empty() || !can_spill() || !open_file()) return;
+  job_ = new Job;
+  job_->owner = this;
+  job_->file = file_;
+  job_->bytes.swap(tail_);
+  job_->writing = true;
+  job_->request.data = job_;
+  uv_buf_t buffer = uv_buf_init(job_->bytes.data(), static_cast<unsigned>(job_->bytes.size()));
+  uv_fs_write(loop_.uv(), &job_->request, file_->fd.get(), &buffer, 1, static_cast<std::int64_t>(written_), [](uv_fs_t* request) {
+    const std::unique_ptr<Job> job(static_cast<Job*>(request->data));
+    if (job->owner != nullptr) job->owner->on_written(*job, request->result);
+    uv_fs_req_cleanup(request);
+  });
+}
+
+void Spool::on_written(Job& job, long result) {
+  job_ = nullptr;
+  const auto done = static_cast<std::size_t>(std::max(result, 0L));
+  written_ += done;
+  budget_.used += done;
+  if (done < job.bytes.size()) {
+    // Disk full or gone: what was not written goes back before the tail and stays in memory.
+    tail_.insert(tail_.begin(), job.bytes.begin() + static_cast<std::ptrdiff_t>(done), job.bytes.end());
+    if (done == 0) {
+      broken_ = true;
+      if (budget_.report) budget_.report("cannot write a temporary file in " + budget_.directory + ": " + uv_strerror(static_cast<int>(result)));
+    }
+  }
+  if (head_bytes_ != 0) return spill();
+  if (refill()) refilled_();
+}
+
+// Gets the oldest bytes into memory: straight from the tail (true: they are there), else by a read from the file.
+bool Spool::refill() {
+  if (job_ != nullptr) return false;
+  if (read_ < written_) {
+    job_ = new Job;
+    job_->owner = this;
+    job_->file = file_;
+    job_->bytes.resize(std::min<std::uint64_t>(kReadPiece, written_ - read_));
+    job_->request.data = job_;
+    uv_buf_t buffer = uv_buf_init(job_->bytes.data(), static_cast<unsigned>(job_->bytes.size()));
+    uv_fs_read(loop_.uv(), &job_->request, file_->fd.get(), &buffer, 1, static_cast<std::int64_t>(read_), [](uv_fs_t* request) {
+      const std::unique_ptr<Job> job(static_cast<Job*>(request->data));
+      if (job->owner != nullptr) job->owner->on_read(*job, request->result);
+      uv_fs_req_cleanup(request);
+    });
+    return false;
+  }
+  if (tail_.empty()) return false;
+  head_bytes_ += tail_.size();
+  head_.push_back(std::move(tail_));
+  tail_ = {};
+  return true;
+}
+
+void Spool::on_read(Job& job, long result) {
+  job_ = nullptr;
+  if (result <= 0) {
+    broken_ = true;
+    if (budget_.report) budget_.report("cannot read a temporary file back: " + std::string(uv_strerror(static_cast<int>(result))));
+    return refilled_();
+  }
+  job.bytes.resize(static_cast<std::size_t>(result));
+  read_ += job.bytes.size();
+  head_bytes_ += job.bytes.size();
+  head_.push_back(std::move(job.bytes));
+  spill();
+  refilled_();
+}
+
+std::span<const char> Spool::front() const {
+  if (head_.empty()) return {};
+  return std::span<const char>(head_.front()).subspan(head_offset_);
+}
+
+void Spool::consume(std::size_t bytes) {
+  size_ -= bytes;
+  head_bytes_ -= bytes;
+  head_offset_ += bytes;
+  if (head_offset_ == head_.front().size()) {
+    head_.pop_front();
+    head_offset_ = 0;
+  }
+  if (head_.empty() && size_ != 0) (void)refill();
+}
+
+}  // namespace prefork::net

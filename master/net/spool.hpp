@@ -1,0 +1,78 @@
+// A queue of bytes that may grow larger than memory: the front is in memory, the middle in an unlinked temporary file, the end in
+// memory again. Request bodies wait here for a worker, replies for a slow reader. File reads and writes run on libuv's threads.
+// Owned by an Exchange or a Connection; used on the loop's thread. When the file cannot be written the bytes stay in memory and
+// full() says so: the owner stops the source.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "master/net/loop.hpp"
+
+namespace prefork::net {
+
+// What all spools of a server share: where files go, and how much they may hold together.
+struct SpoolBudget {
+  std::string directory = "/tmp";
+  std::uint64_t limit = std::uint64_t{4} << 30;
+  std::uint64_t used = 0;
+  std::function<void(const std::string&)> report;  // a file could not be made or written
+};
+
+class Spool {
+ public:
+  struct Limits {
+    std::uint64_t memory = 256 * 1024;  // before a file is used
+    std::uint64_t file = 0;             // of this spool; 0: none is made
+  };
+
+  // `refilled` is called from the loop when front() has something again; never from within append() or consume().
+  Spool(Loop& loop, SpoolBudget& budget, Limits limits, std::function<void()> refilled);
+  ~Spool();
+  Spool(const Spool&) = delete;
+  Spool& operator=(const Spool&) = delete;
+
+  void append(std::span<const char> bytes);
+  bool empty() const { return size_ == 0; }
+  std::uint64_t size() const { return size_; }
+  std::uint64_t in_memory() const;
+  bool full() const { return in_memory() > limits_.memory && !can_spill(); }
+
+  // The next bytes, empty while they are on their way from the file. consume() takes them off.
+  std::span<const char> front() const;
+  void consume(std::size_t bytes);
+
+ private:
+  struct File;
+  struct Job;
+
+  bool can_spill() const;
+  void spill();
+  bool refill();
+  void on_written(Job& job, long result);
+  void on_read(Job& job, long result);
+  bool open_file();
+  bool file_empty() const { return written_ == read_ && job_ == nullptr; }
+
+  Loop& loop_;
+  SpoolBudget& budget_;
+  Limits limits_;
+  std::function<void()> refilled_;
+  std::deque<std::vector<char>> head_;  // oldest bytes
+  std::size_t head_offset_ = 0;         // consumed of head_.front()
+  std::uint64_t head_bytes_ = 0;
+  std::shared_ptr<File> file_;
+  std::uint64_t read_ = 0;     // file offsets
+  std::uint64_t written_ = 0;
+  std::vector<char> tail_;     // newest bytes, not yet in the file
+  Job* job_ = nullptr;         // the one file operation under way
+  std::uint64_t size_ = 0;
+  bool broken_ = false;        // the file failed: no more spilling
+};
+
+}  // namespace prefork::net

@@ -1,0 +1,92 @@
+#include "master/net/tcp_stream.hpp"
+
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+namespace prefork::net {
+namespace {
+
+IoResult failure() {
+  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return {Io::WouldBlock, 0};
+  return {Io::Failed, 0};
+}
+
+}  // namespace
+
+TcpStream::TcpStream(Loop& loop, int fd, StreamEvents& events) : events_(events), fd_(fd) {
+  auto* handle = new uv_poll_t;
+  if (const int error = uv_poll_init(loop.uv(), handle, fd); error != 0) {
+    delete handle;
+    throw std::system_error(-error, std::system_category(), "polling a socket");
+  }
+  handle->data = this;
+  poll_.reset(handle);
+}
+
+TcpStream::~TcpStream() {
+  poll_.reset();  // out of the loop's set at once; the handle itself dies in its close callback
+  ::close(fd_);
+}
+
+void TcpStream::on_event(uv_poll_t* handle, int status, int events) {
+  auto* stream = static_cast<TcpStream*>(handle->data);
+  if (stream == nullptr) return;
+  // An error (status < 0) stops the poll; the read that follows tells it to the owner.
+  if (status < 0) {
+    stream->wanted_ = 0;
+    return stream->events_.on_readable();
+  }
+  if ((events & UV_WRITABLE) != 0) {
+    stream->events_.on_writable();
+    if (handle->data == nullptr) return;  // the owner has closed this stream
+  }
+  if ((events & UV_READABLE) != 0) stream->events_.on_readable();
+}
+
+IoResult TcpStream::read(std::span<char> into) {
+  const ssize_t got = ::recv(fd_, into.data(), into.size(), 0);
+  if (got > 0) return {Io::Done, static_cast<std::size_t>(got)};
+  if (got == 0) return {Io::Eof, 0};
+  return failure();
+}
+
+IoResult TcpStream::write(std::span<const iovec> pieces) {
+  ssize_t sent = 0;
+  if (pieces.size() == 1) {
+    sent = ::send(fd_, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
+  } else {
+    msghdr message{};
+    message.msg_iov = const_cast<iovec*>(pieces.data());
+    message.msg_iovlen = pieces.size();
+    sent = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
+  }
+  if (sent < 0) return failure();
+  return {Io::Done, static_cast<std::size_t>(sent)};
+}
+
+IoResult TcpStream::send_file(int fd, std::uint64_t offset, std::size_t bytes) {
+  auto at = static_cast<off_t>(offset);
+  const ssize_t sent = ::sendfile(fd_, fd, &at, bytes);
+  if (sent < 0) return failure();
+  if (sent == 0) return {Io::Eof, 0};
+  return {Io::Done, static_cast<std::size_t>(sent)};
+}
+
+void TcpStream::want(bool readable, bool writable) {
+  const int wanted = (readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0);
+  if (wanted == wanted_) return;
+  wanted_ = wanted;
+  if (wanted == 0) {
+    uv_poll_stop(poll_.get());
+  } else {
+    uv_poll_start(poll_.get(), wanted, on_event);
+  }
+}
+
+void TcpStream::shutdown_write() { ::shutdown(fd_, SHUT_WR); }
+
+}  // namespace prefork::net
