@@ -21,6 +21,7 @@ struct ReplyFacts {
   std::uint8_t http_version = 11;
   bool keep_alive = true;                // the client's wish; false also when we want the connection to end (draining, a refused body)
   std::uint64_t complete_length = wire::kUnknownLength;  // of the whole body when it is here, else unknown
+  bool trailers_accepted = false;        // the client sent TE: trailers
   std::string_view date;                 // the text of a Date field; empty: none is added
   std::string_view server;               // likewise
   std::string_view extra;                // whole field lines, "Name: value\r\n" each, added to every reply
@@ -38,11 +39,15 @@ struct ReplyPlan {
 // `reply` was validated; final replies only (200 to 999).
 [[nodiscard]] Refusal write_reply_head(const wire::ReplyView& reply, const ReplyFacts& facts, ReplyPlan& plan, std::vector<char>& out);
 
+// The reply that ends HTTP on a connection (101). `own_fields` are whole lines, Upgrade and Connection among them; the
+// application's fields follow, without those that are the server's.
+[[nodiscard]] Refusal write_switching_reply(const wire::ReplyView& reply, const ReplyFacts& facts, std::string_view own_fields, std::vector<char>& out);
+
 // An interim reply with fields (103 Early Hints); 100 and 101 are refused. Nothing may be sent to an HTTP/1.0 client: the caller knows.
 [[nodiscard]] Refusal write_interim_reply(const wire::ReplyView& reply, std::vector<char>& out);
 inline constexpr std::string_view kContinueReply = "HTTP/1.1 100 Continue\r\n\r\n";
 
-// The last chunk and the trailer section; fields that may not be trailers are left out.
+// The last chunk and the trailer section, instead of a last piece from BodyFramer; fields that may not be trailers are left out.
 [[nodiscard]] Refusal write_trailers(const wire::ReplyView& trailers, std::vector<char>& out);
 
 // A whole reply that ends the connection.
@@ -68,7 +73,7 @@ class BodyFramer {
   BodyFramer() = default;
   explicit BodyFramer(const ReplyPlan& plan) : framing_(plan.framing), remaining_(plan.length) {}
 
-  // `last`: no piece follows (and no trailers are written by write_trailers). An empty piece that is not the last gives nothing.
+  // `last`: no piece follows, nor trailers. An empty piece that is not the last gives nothing: an empty chunk would be the end.
   Piece put(std::uint64_t bytes, bool last);
   bool cut() const { return cut_; }                                                     // the application sent more than it announced
   bool is_short() const { return framing_ == Framing::Length && remaining_ != 0; }       // asked at the end: the client must see it: close

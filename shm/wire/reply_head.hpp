@@ -90,6 +90,7 @@ class ReplyView {
   [[nodiscard]] const char* validate();
 
   const ReplyHead& head() const { return head_; }
+  std::size_t payload_size() const { return payload_.size(); }
   std::string_view reason() const { return text(head_.reason); }
   std::span<const std::byte> body() const { return payload_.subspan(head_.body.offset, head_.body.length); }
   // False when the field's offsets make no sense (now).
