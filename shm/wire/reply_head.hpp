@@ -16,9 +16,9 @@
 namespace prefork::wire {
 
 enum ReplyFlags : std::uint8_t {
-  kReplyClose = 1,        // the application asked for Connection: close
-  kReplyTrailers = 2,     // a Trailers record will come before the end
-  kReplyNoBodyYet = 4,    // do not flush: body bytes follow at once
+  kReplyClose = 1,      // the application asked for Connection: close
+  kReplyTrailers = 2,   // a Trailers record will come before the end
+  kReplyNoBodyYet = 4,  // do not flush: body bytes follow at once
 };
 
 struct ReplyHead {
@@ -39,7 +39,9 @@ struct ReplyField {
   Name id = Name::Unknown;
 };
 
-constexpr std::size_t reply_head_space(std::size_t fields, std::size_t text_bytes) { return sizeof(ReplyHead) + fields * sizeof(Field) + text_bytes; }
+constexpr std::size_t reply_head_space(std::size_t fields, std::size_t text_bytes) {
+  return sizeof(ReplyHead) + fields * sizeof(Field) + text_bytes;
+}
 
 // Writes into memory of at least reply_head_space(fields, all text bytes) + body bytes.
 class ReplyWriter {
@@ -52,16 +54,24 @@ class ReplyWriter {
   }
   void reason(std::string_view text) { head_.reason = put(text); }
   void field(std::string_view name, std::string_view value, Name id) {
+    if (fields_ == head_.field_count || name.size() > 0xffff) {
+      overflow_ = true;
+      return;
+    }
     const Text name_at = put(name);
-    const Field field{static_cast<std::uint16_t>(id), static_cast<std::uint16_t>(name_at.length), name_at.offset, put(value)};
+    const Field field{static_cast<std::uint16_t>(id), static_cast<std::uint16_t>(name_at.length), name_at.offset,
+                      put(value)};
+    if (overflow_) return;
     std::memcpy(memory_.data() + sizeof(ReplyHead) + fields_++ * sizeof(Field), &field, sizeof field);
   }
   void body(std::span<const std::byte> bytes) {
     head_.body.offset = head_.body.length == 0 ? bytes_at_ : head_.body.offset;
     head_.body.length += put(as_text(bytes)).length;
   }
-  // The payload's length: hand it to commit().
+  // The payload's length: hand it to commit(). 0 when the memory or the field table was too small: then nothing can be sent.
   std::uint32_t finish() {
+    if (overflow_ || bytes_at_ > memory_.size()) return 0;
+    head_.field_count = static_cast<std::uint16_t>(fields_);  // a table announced too large has no names in its rest
     std::memcpy(memory_.data(), &head_, sizeof head_);
     return bytes_at_;
   }
@@ -69,6 +79,10 @@ class ReplyWriter {
  private:
   Text put(std::string_view text) {
     const Text where{bytes_at_, static_cast<std::uint32_t>(text.size())};
+    if (where.offset > memory_.size() || text.size() > memory_.size() - where.offset) {
+      overflow_ = true;
+      return {};
+    }
     if (!text.empty()) std::memcpy(memory_.data() + bytes_at_, text.data(), text.size());
     bytes_at_ += where.length;
     return where;
@@ -76,6 +90,7 @@ class ReplyWriter {
 
   std::span<std::byte> memory_;
   ReplyHead head_;
+  bool overflow_ = false;
   std::uint32_t fields_ = 0;
   std::uint32_t bytes_at_;
 };
