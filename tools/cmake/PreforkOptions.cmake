@@ -2,6 +2,10 @@
 add_library(prefork_options INTERFACE)
 target_include_directories(prefork_options INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
 target_compile_options(prefork_options INTERFACE -Wall -Wextra -Wpedantic $<$<CONFIG:Release>:-O3>)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  # GCC 12 sees an overlap in every "text" + std::string (https://gcc.gnu.org/PR105651).
+  target_compile_options(prefork_options INTERFACE -Wno-restrict)
+endif()
 target_compile_definitions(prefork_options INTERFACE
   _GNU_SOURCE
   $<$<BOOL:${PREFORK_TINY}>:PREFORK_TINY>
