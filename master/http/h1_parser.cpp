@@ -152,8 +152,8 @@ Feed H1Parser::feed_head(std::span<const char>& in) {
     if (!clean_lines(bytes)) return refuse(refusal_);
     return complete_head();
   }
-  if (error == HPE_USER) return refuse(refusal_);
-  if (error != HPE_OK) return refuse({400, llhttp_get_error_reason(&llhttp_)});
+  // A callback's refusal comes back as one of several codes.
+  if (error != HPE_OK) return refuse(refusal_ ? refusal_ : Refusal{400, llhttp_get_error_reason(&llhttp_)});
   if (!clean_lines(in.first(length))) return refuse(refusal_);
   head_bytes_ += static_cast<std::uint32_t>(length);
   in = in.subspan(length);
