@@ -5,8 +5,8 @@
 //
 //   Idle --byte--> Method, Head --HeadDone--> Body --BodyPiece…--MessageDone--> Idle       any --BadRequest--> Dead, for ever
 //
-// Invariant: the outcome does not depend on how the bytes are cut into buffers. The one exception: when a message breaks a
-// limit and a rule, the refusal may be for either.
+// Invariant: which messages are complete, and whether what follows is refused, does not depend on how the bytes are cut into
+// buffers. A message that breaks a limit and a rule may be refused for either.
 #pragma once
 
 #include <llhttp.h>

@@ -33,7 +33,9 @@ Limits limits_from(std::uint8_t choice) {
   return limits;
 }
 
-// Where a message breaks a limit and a rule, either may be said; and where it breaks two rules, the byte that is seen first.
+// Where a message breaks a limit and a rule, either may be said. A rule about a name or a value may be told when all of it is
+// there, which an input that ends in a head never has: then one way of cutting refuses and another waits. Nothing that one
+// refuses is ever complete for another.
 bool same(const Outcome& one, const Outcome& other) {
   const auto complete = [](const Outcome& outcome) {
     std::vector<Message> messages;
@@ -42,7 +44,8 @@ bool same(const Outcome& one, const Outcome& other) {
     }
     return messages;
   };
-  return one.refused() == other.refused() && one.clean_end == other.clean_end && complete(one) == complete(other);
+  const bool one_waits = (one.refused() && !other.clean_end) || (other.refused() && !one.clean_end);
+  return (one.refused() == other.refused() || one_waits) && (one.clean_end == other.clean_end) && complete(one) == complete(other);
 }
 
 [[noreturn]] void fail(const char* what, const Outcome& one, const Outcome& other) {
