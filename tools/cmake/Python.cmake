@@ -58,6 +58,8 @@ file(GLOB PREFORK_BRIDGE_MAIN CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/python/bridg
 if(PREFORK_BRIDGE_MAIN)
   prefork_layer(prefork_bridge DIRECTORIES python/bridge python/bridge/wsgi python/bridge/asgi python/bridge/native
     EXCLUDE python/bridge/main.cpp LINK prefork_worker Python3::Python)
+  target_compile_definitions(prefork_bridge PRIVATE
+    PREFORK_PYTHON_EXECUTABLE="${Python3_EXECUTABLE}" PREFORK_SOURCE_FOLDER="${CMAKE_SOURCE_DIR}")
   prefork_executable(prefork-worker python/bridge/main.cpp prefork_bridge)
   # Extension modules find the interpreter's symbols in the executable when libpython is static.
   set_target_properties(prefork-worker PROPERTIES ENABLE_EXPORTS ON)

@@ -1,0 +1,53 @@
+#include "python/bridge/hooks.hpp"
+
+#include "python/bridge/boot.hpp"
+#include "python/bridge/error.hpp"
+
+namespace prefork::bridge {
+namespace {
+
+constexpr std::array<const char*, static_cast<std::size_t>(Hook::kCount)> kHookNames{
+    "post_fork", "post_worker_init", "worker_int", "worker_abort", "worker_exit", "pre_request", "post_request"};
+
+bool listed(std::string_view list, std::string_view name) {
+  while (!list.empty()) {
+    const auto comma = list.find(',');
+    if (list.substr(0, comma) == name) return true;
+    list.remove_prefix(comma == std::string_view::npos ? list.size() : comma + 1);
+  }
+  return false;
+}
+
+}  // namespace
+
+Hooks::Hooks(const worker::Context& context) : context_(context) {}
+
+bool Hooks::load() {
+  const auto set = context_.settings().get("hooks");
+  bool any = false;
+  for (const char* name : kHookNames) any |= listed(set, name);
+  if (!any) return true;
+  const PyRef settings = settings_dict(context_.settings());
+  if (!settings) return false;
+  const PyRef loaded = call_boot("load_hooks", "OI", settings.get(), context_.worker_age());
+  if (!loaded) return false;
+  // (worker, {name: function})
+  worker_ = PyRef::borrow(PyTuple_GetItem(loaded.get(), 0));
+  PyObject* functions = PyTuple_GetItem(loaded.get(), 1);
+  if (!worker_ || functions == nullptr) return false;
+  for (std::size_t i = 0; i < kHookNames.size(); ++i) {
+    if (listed(set, kHookNames[i])) functions_[i] = PyRef::borrow(PyDict_GetItemString(functions, kHookNames[i]));
+  }
+  return true;
+}
+
+bool Hooks::run(Hook hook) {
+  const auto index = static_cast<std::size_t>(hook);
+  if (!functions_[index]) return true;
+  const PyRef result = PyRef::steal(PyObject_CallFunctionObjArgs(functions_[index].get(), worker_.get(), nullptr));
+  if (result) return true;
+  log_error(std::string("Exception in the hook ") + kHookNames[index]);
+  return false;
+}
+
+}  // namespace prefork::bridge

@@ -1,0 +1,35 @@
+// The hook functions of a configuration file that run in a worker: post_fork, post_worker_init, worker_int, worker_abort, worker_exit,
+// and a request's pre_request and post_request. A hook that is not set costs nothing: the caller asks wants() once, at the start.
+// Owned by the worker's main; called with the GIL held.
+#pragma once
+
+#include <array>
+#include <string_view>
+
+#include "python/bridge/ref.hpp"
+#include "worker/context.hpp"
+
+namespace prefork::bridge {
+
+enum class Hook { PostFork, PostWorkerInit, WorkerInt, WorkerAbort, WorkerExit, PreRequest, PostRequest, kCount };
+
+class Hooks {
+ public:
+  // Which hooks the master found in the configuration file (the `hooks` setting).
+  explicit Hooks(const worker::Context& context);
+
+  bool wants(Hook hook) const { return functions_[static_cast<std::size_t>(hook)].get() != nullptr; }
+
+  // Evaluates the configuration file in this process when it sets a hook that runs here. False with the Python error set.
+  [[nodiscard]] bool load();
+
+  // Calls hook(worker). An error is logged: false. Does nothing when the hook is not set.
+  bool run(Hook hook);
+
+ private:
+  const worker::Context& context_;
+  PyRef worker_;  // the object that hooks are given
+  std::array<PyRef, static_cast<std::size_t>(Hook::kCount)> functions_;
+};
+
+}  // namespace prefork::bridge

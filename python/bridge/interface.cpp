@@ -1,0 +1,39 @@
+#include "python/bridge/interface.hpp"
+
+#include "python/bridge/boot.hpp"
+#include "python/bridge/bytes.hpp"
+#include "python/bridge/log.hpp"
+
+namespace prefork::bridge {
+namespace {
+
+bool named(std::string_view name, wire::Interface& interface) {
+  if (name == "wsgi") return interface = wire::Interface::Wsgi, true;
+  if (name == "asgi") return interface = wire::Interface::Asgi, true;
+  if (name == "native") return interface = wire::Interface::Native, true;
+  return false;
+}
+
+}  // namespace
+
+bool find_interface(PyObject* application, const wire::Settings& settings, wire::Interface& interface) {
+  if (named(settings.get("interface", "auto"), interface)) return true;
+  const PyRef found = call_boot("interface_of", "O", application);
+  if (!found) return false;
+  std::string_view name;
+  if (!PyUnicode_Check(found.get()) || !latin1_view(found.get(), name) || !named(name, interface)) interface = wire::Interface::Wsgi;
+  return true;
+}
+
+int serve(wire::Interface interface, Startup& startup) {
+  switch (interface) {
+    case wire::Interface::Wsgi: return serve_wsgi(startup);
+    case wire::Interface::Asgi:
+    case wire::Interface::Native:
+    case wire::Interface::Echo: break;
+  }
+  log(Level::Error, "This worker serves WSGI applications only");
+  return 4;
+}
+
+}  // namespace prefork::bridge

@@ -1,0 +1,96 @@
+#include "python/bridge/signals.hpp"
+
+#include <unistd.h>
+
+#include <csignal>
+#include <stdexcept>
+
+#include "python/bridge/error.hpp"
+#include "python/bridge/log.hpp"
+
+namespace prefork::bridge {
+namespace {
+
+// Python calls handlers in the main thread, between two of its instructions, so plain variables do.
+Hooks* hooks = nullptr;
+std::function<void()> stop;
+bool quit_came = false;
+bool stop_came = false;
+
+void flush_streams() {
+  for (const char* name : {"stdout", "stderr"}) {
+    PyObject* stream = PySys_GetObject(name);
+    if (stream == nullptr || stream == Py_None) continue;
+    const PyRef done = PyRef::steal(PyObject_CallMethod(stream, "flush", nullptr));
+    if (!done) PyErr_Clear();
+  }
+}
+
+PyObject* on_term(PyObject*, PyObject*) {
+  stop_came = true;
+  if (stop) {
+    stop();
+    Py_RETURN_NONE;
+  }
+  PyErr_SetNone(PyExc_SystemExit);  // still starting: nothing to finish
+  return nullptr;
+}
+
+PyObject* on_quit(PyObject*, PyObject*) {
+  quit_came = stop_came = true;
+  hooks->run(Hook::WorkerInt);
+  if (stop) stop();
+  // Unwinds whatever the main thread runs; what catches it meets the master's KILL.
+  PyErr_SetNone(PyExc_SystemExit);
+  return nullptr;
+}
+
+// The request that made the master lose patience is still on the stack: nothing of it is worth unwinding.
+PyObject* on_abort(PyObject*, PyObject*) {
+  log(Level::Critical, "Worker aborted: it gave no sign of life");
+  hooks->run(Hook::WorkerAbort);
+  hooks->run(Hook::WorkerExit);
+  flush_streams();
+  ::_exit(1);
+}
+
+PyObject* on_nothing(PyObject*, PyObject*) { Py_RETURN_NONE; }
+
+PyMethodDef kTerm{"on_term", on_term, METH_VARARGS, "Finishes the requests that are started, then the worker exits."};
+PyMethodDef kQuit{"on_quit", on_quit, METH_VARARGS, "The worker exits at once."};
+PyMethodDef kAbort{"on_abort", on_abort, METH_VARARGS, "The worker was found to hang."};
+PyMethodDef kNothing{"on_nothing", on_nothing, METH_VARARGS, "Does nothing: this signal is for the server's master process."};
+
+void require(bool ok) {
+  if (!ok) throw std::runtime_error("signal handlers: " + take_traceback());
+}
+
+void install(PyObject* module, int number, PyMethodDef& method) {
+  const PyRef handler = PyRef::steal(PyCFunction_New(&method, nullptr));
+  require(bool(handler));
+  const PyRef old = PyRef::steal(PyObject_CallMethod(module, "signal", "iO", number, handler.get()));
+  require(bool(old));
+}
+
+}  // namespace
+
+void install_signals(Hooks& worker_hooks) {
+  hooks = &worker_hooks;
+  const PyRef module = PyRef::steal(PyImport_ImportModule("_signal"));
+  require(bool(module));
+  install(module.get(), SIGTERM, kTerm);
+  install(module.get(), SIGQUIT, kQuit);
+  install(module.get(), SIGABRT, kAbort);
+  for (const int number : {SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH}) install(module.get(), number, kNothing);
+  // After the handlers: faulthandler dumps every thread's stack at ABRT and then goes on to ours.
+  const PyRef faulthandler = PyRef::steal(PyImport_ImportModule("faulthandler"));
+  require(bool(faulthandler));
+  const PyRef enabled = PyRef::steal(PyObject_CallMethod(faulthandler.get(), "enable", nullptr));
+  require(bool(enabled));
+}
+
+void on_stop(std::function<void()> function) { stop = std::move(function); }
+bool quitting() { return quit_came; }
+bool stopping() { return stop_came; }
+
+}  // namespace prefork::bridge

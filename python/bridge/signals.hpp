@@ -1,0 +1,25 @@
+// What signals do in a worker. They are ordinary Python handlers, so that an application can look at them and set its own:
+//   TERM  finishes what is started, then exits with 0            QUIT  worker_int, then exits at once with 0
+//   ABRT  stack dump by faulthandler, worker_abort, exits with 1    INT, HUP, USR1, USR2, WINCH  are the master's: nothing happens
+// One a process; GIL held; main thread.
+#pragma once
+
+#include <functional>
+
+#include "python/bridge/hooks.hpp"
+
+namespace prefork::bridge {
+
+// Installs the handlers and turns faulthandler on. Throws std::runtime_error.
+void install_signals(Hooks& hooks);
+
+// What TERM calls, and QUIT too before it unwinds the main thread; at most one at a time. Empty: TERM exits at once.
+void on_stop(std::function<void()> stop);
+
+// The main thread must unwind: QUIT has come.
+bool quitting();
+
+// TERM or QUIT has come.
+bool stopping();
+
+}  // namespace prefork::bridge

@@ -1,0 +1,151 @@
+"""What a worker does once at its start: find the application and tell how it wants to be called.
+
+Imported by the worker before the application; it imports nothing that a small application would not need anyway.
+"""
+
+import sys
+
+_COROUTINE = 0x80  # inspect.CO_COROUTINE
+
+
+class AppImportError(Exception):
+    """The application cannot be found or is no application: the worker exits with status 4 and the server does not start."""
+
+
+def load_application(spec, factory=False):
+    """The application that MODULE, MODULE:NAME or MODULE:FACTORY(ARGUMENTS) names; the demonstration page when nothing does."""
+    if not spec:
+        from prefork.demo import application
+
+        return application
+    name, colon, expression = spec.partition(":")
+    module = _import(name)
+    application = _evaluate(module, expression if colon else "application", spec)
+    if factory:
+        application = _call(application, (), {}, expression)
+    if application is None:
+        raise AppImportError("Failed to find application object: %r" % expression)
+    if not callable(application):
+        raise AppImportError("Application object must be callable, %r is a %s." % (spec, type(application).__name__))
+    return application
+
+
+def _import(name):
+    try:
+        __import__(name)
+    except ModuleNotFoundError as error:
+        # Only what the command line says can be said better there; an import inside the application is its own affair.
+        if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
+            hint = _module_hint(name)
+            if hint:
+                raise AppImportError("Failed to find application: no module named %r; %s" % (error.name, hint)) from None
+        raise
+    except ValueError:
+        raise AppImportError("Failed to find application: %r is not a module name" % name) from None
+    return sys.modules[name]
+
+
+def _module_hint(name):
+    import os
+
+    if name.endswith(".py") and os.path.exists(name):
+        return "did you mean '%s:%s'?" % (name[:-3].replace(os.sep, "."), "application")
+    if os.sep in name:
+        return "did you mean '%s'? A module is named with dots." % name.strip(os.sep).replace(os.sep, ".")
+    return None
+
+
+def _evaluate(module, expression, spec):
+    if "(" not in expression:
+        target = module
+        for part in expression.split("."):
+            if not part.isidentifier():
+                raise AppImportError("Failed to parse %r as an attribute name or function call." % expression)
+            try:
+                target = getattr(target, part)
+            except AttributeError:
+                raise AppImportError(_attribute_hint(module, expression, spec)) from None
+        return target
+    return _evaluate_call(module, expression)
+
+
+def _evaluate_call(module, expression):
+    import ast
+
+    try:
+        call = ast.parse(expression, mode="eval").body
+    except SyntaxError:
+        raise AppImportError("Failed to parse %r as an attribute name or function call." % expression) from None
+    if not isinstance(call, ast.Call) or not isinstance(call.func, (ast.Name, ast.Attribute)):
+        raise AppImportError("Function reference must be a simple name: %r" % expression)
+    try:
+        arguments = [ast.literal_eval(argument) for argument in call.args]
+        keywords = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
+    except ValueError:
+        raise AppImportError("Failed to parse arguments as literal values: %r" % expression) from None
+    if None in keywords:
+        raise AppImportError("Failed to parse arguments as literal values: %r" % expression)
+    name = expression[: expression.index("(")].strip()
+    return _call(_evaluate(module, name, module.__name__ + ":" + name), arguments, keywords, expression)
+
+
+def _call(function, arguments, keywords, expression):
+    try:
+        return function(*arguments, **keywords)
+    except TypeError as error:
+        # Raised by the call itself, not deeper: the arguments do not fit.
+        if error.__traceback__.tb_next is not None:
+            raise
+        raise AppImportError("%s, calling %s" % (error, expression)) from None
+
+
+def _attribute_hint(module, expression, spec):
+    text = "Failed to find attribute %r in %r." % (expression, module.__name__)
+    candidates = [name for name in ("application", "app", "wsgi", "asgi", "create_app", "make_app") if callable(getattr(module, name, None))]
+    if candidates:
+        call = "()" if candidates[0].endswith("_app") else ""
+        text += " Did you mean '%s:%s%s'?" % (module.__name__, candidates[0], call)
+    return text
+
+
+def interface_of(application):
+    """'asgi' or 'wsgi', by what the object looks like."""
+    return "asgi" if _is_asgi(application) else "wsgi"
+
+
+def _is_asgi(application):
+    if isinstance(application, type):
+        # A class is called for each request: ASGI 2's takes the scope alone, and its instances are coroutine functions.
+        return _is_coroutine_function(getattr(application, "__call__", None)) and _parameters(application.__init__) == 2
+    if _is_coroutine_function(application):
+        return True
+    call = getattr(type(application), "__call__", None)
+    if _is_coroutine_function(call):
+        return True
+    # ASGI 2: application(scope) returns the coroutine function.
+    function = _plain(application)
+    return function is not None and _parameters(function) == 1 and function.__code__.co_varnames[:1] == ("scope",)
+
+
+def _plain(function):
+    """The Python function behind partials, methods and decorators that say what they wrap; None for anything else."""
+    for _ in range(16):
+        if hasattr(function, "__code__"):
+            return function
+        inner = getattr(function, "func", None) or getattr(function, "__func__", None)
+        if inner is None:
+            return None
+        function = inner
+    return None
+
+
+def _parameters(function):
+    code = getattr(function, "__code__", None)
+    return code.co_argcount if code is not None else None
+
+
+def _is_coroutine_function(function):
+    if getattr(function, "_is_coroutine_mark", None) is not None or getattr(function, "_is_coroutine", None) is not None:
+        return True
+    plain = _plain(function)
+    return plain is not None and bool(plain.__code__.co_flags & _COROUTINE)
