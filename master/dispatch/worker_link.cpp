@@ -206,6 +206,11 @@ void WorkerLink::cancel(http::Exchange& exchange, wire::CancelReason reason) {
   send(wire::Kind::Cancel, 0, exchange.slot, slot.generation, std::as_bytes(std::span(&record, 1)));
 }
 
+void WorkerLink::send_half_closed(http::Exchange& exchange) {
+  const wire::CancelRecord record{wire::CancelReason::HalfClosed, 0};
+  send(wire::Kind::Cancel, 0, exchange.slot, exchange.generation, std::as_bytes(std::span(&record, 1)));
+}
+
 void WorkerLink::send_drain() { send(wire::Kind::Drain, 0, 0, 0, {}); }
 
 void WorkerLink::ring_if_dirty() {

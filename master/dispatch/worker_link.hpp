@@ -50,6 +50,7 @@ class WorkerLink {
   void send_close(http::Exchange& exchange, std::uint16_t code, std::string_view reason);
   // The exchange needs no reply any more; what the worker still sends for it is dropped.
   void cancel(http::Exchange& exchange, wire::CancelReason reason);
+  void send_half_closed(http::Exchange& exchange);  // the client has ended its side; it still reads
   void send_drain();
 
   // Reads replies. True when there is more for the next turn. A record that makes no sense turns `bad()` on.

@@ -32,7 +32,8 @@ class Stream {
   virtual IoResult write(std::span<const iovec> pieces) = 0;
   virtual IoResult send_file(int fd, std::uint64_t offset, std::size_t bytes) = 0;
   virtual void want(bool readable, bool writable) = 0;  // which events are told
-  virtual void shutdown_write() = 0;                    // ends our direction, keeps reading
+  enum class Ending { Orderly, Reset };
+  virtual void end_write(Ending how) = 0;  // Orderly: our direction ends, reading goes on. Reset: the peer sees a broken connection.
 };
 
 }  // namespace prefork::net

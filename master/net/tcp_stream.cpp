@@ -87,6 +87,13 @@ void TcpStream::want(bool readable, bool writable) {
   }
 }
 
-void TcpStream::shutdown_write() { ::shutdown(fd_, SHUT_WR); }
+void TcpStream::end_write(Ending how) {
+  if (how == Ending::Orderly) {
+    ::shutdown(fd_, SHUT_WR);
+    return;
+  }
+  const linger at_once{1, 0};
+  ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
 
 }  // namespace prefork::net

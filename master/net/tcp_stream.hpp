@@ -19,7 +19,7 @@ class TcpStream : public Stream {
   IoResult write(std::span<const iovec> pieces) override;
   IoResult send_file(int fd, std::uint64_t offset, std::size_t bytes) override;
   void want(bool readable, bool writable) override;
-  void shutdown_write() override;
+  void end_write(Ending how) override;
 
  private:
   static void on_event(uv_poll_t* handle, int status, int events);

@@ -1,0 +1,264 @@
+#include "master/http/connection.hpp"
+
+#include <algorithm>
+
+#include "shm/fault.hpp"
+
+namespace prefork::http {
+namespace {
+
+constexpr std::uint64_t kLingerMs = 2'000;
+constexpr std::uint64_t kHalfCloseMs = 1'000;
+constexpr std::uint64_t kBodyCheckMs = 5'000;
+
+std::uint64_t earliest(std::initializer_list<std::uint64_t> times) {
+  std::uint64_t first = 0;
+  for (const auto time : times) {
+    if (time != 0 && (first == 0 || time < first)) first = time;
+  }
+  return first;
+}
+
+}  // namespace
+
+void H1Exchange::reset_h1() {
+  reset();
+  plan = {};
+  framer = {};
+  keep_alive = true;
+  expects_continue = received = submitted = head_written = trailers_written = ended = cut = false;
+  if (early.capacity() > 64 * 1024) {
+    std::vector<char>().swap(early);
+  } else {
+    early.clear();
+  }
+}
+
+Connection::Connection(Site& site, net::Peer peer, const net::BoundSocket& local)
+    : site_(site), peer_(std::move(peer)), local_(local), parser_(site.limits), out_(site.loop, site.reply_spools, [this] { on_writable(); }) {}
+
+Connection::~Connection() {
+  cancel_all(wire::CancelReason::ClientGone);
+}
+
+void Connection::start(std::unique_ptr<net::Stream> stream) {
+  stream_ = std::move(stream);
+  idle_due_ms_ = site_.loop.now_ms() + site_.timing.keepalive_ms;
+  update_interest();
+  schedule();
+}
+
+// ---------------------------------------------------------------------------------------------------- events
+
+void Connection::on_readable() {
+  if (state_ == State::Closed) return;
+  PREFORK_FAULT_POINT("master.read");
+  auto& buffer = site_.loop.read_buffer();
+  const auto result = stream_->read(buffer);
+  switch (result.what) {
+    case net::Io::Done: consume(std::span<const char>(buffer).first(result.bytes)); break;
+    case net::Io::WouldBlock: break;
+    case net::Io::Eof: on_eof(); break;
+    case net::Io::Failed: return on_gone();
+  }
+  if (state_ == State::Closed) return;
+  update_interest();
+  schedule();
+}
+
+void Connection::on_writable() {
+  if (state_ == State::Closed) return;
+  flush();
+  if (state_ != State::Closed) give_credit();
+}
+
+void Connection::flush() {
+  corked_ = false;
+  if (state_ == State::Closed) return;
+  if (!out_.flush(*stream_)) return on_gone();
+  after_write();
+}
+
+// ---------------------------------------------------------------------------------------------------- the end
+
+// Also where a turn's work on a connection ends: what it waits for now, and until when.
+void Connection::update_interest() {
+  if (state_ == State::Closed || !stream_) return;
+  stream_->want(wants_input(), out_.blocked());
+}
+
+bool Connection::wants_input() const {
+  switch (state_) {
+    case State::Lingering: return true;
+    case State::HalfClosed:
+    case State::Closed: return false;
+    case State::Closing: return true;  // discarded: an error answer must not be lost to a reset
+    case State::WebSocket: return true;
+    case State::Open: break;
+  }
+  if (!leftover_.empty()) return false;
+  const bool body_waits = reading_ != nullptr && reading_->body && reading_->body->size() > site_.buffers.request_memory && !reading_->body_whole &&
+                          (reading_->submitted || reading_->body->full());
+  return !body_waits;
+}
+
+// A connection that reads no more requests, but still answers those it has.
+void Connection::stop_reading_requests() {
+  if (state_ != State::Open) return;
+  state_ = State::Closing;
+  if (reading_ != nullptr && !reading_->submitted && !reading_->ended) {
+    reading_ = nullptr;
+    site_.recycle(std::move(exchanges_.back()));
+    exchanges_.pop_back();
+  }
+}
+
+// Everything is written: the client must be able to read it before our side disappears (RFC 9112 9.6).
+void Connection::linger_or_close() {
+  if (state_ == State::HalfClosed || broken_) return close_now();
+  PREFORK_FAULT_POINT("master.linger");
+  state_ = State::Lingering;
+  stream_->end_write(net::Stream::Ending::Orderly);
+  linger_due_ms_ = site_.loop.now_ms() + kLingerMs;
+  head_due_ms_ = idle_due_ms_ = body_check_ms_ = send_due_ms_ = 0;
+  update_interest();
+  schedule();
+}
+
+void Connection::on_gone() {
+  broken_ = true;
+  close_now();
+}
+
+void Connection::close_now() {
+  if (state_ == State::Closed) return;
+  PREFORK_FAULT_POINT("master.close");
+  state_ = State::Closed;
+  cancel_all(wire::CancelReason::ClientGone);
+  stream_.reset();
+  cancel();
+  site_.close(*this);
+}
+
+void Connection::cancel_all(wire::CancelReason reason) {
+  reading_ = nullptr;
+  for (auto& exchange : exchanges_) {
+    site_.dispatcher.cancel(*exchange, reason);
+    if (exchange->submitted && !exchange->ended && site_.observer != nullptr) {
+      if (exchange->status == 0) exchange->status = 499;  // the client closed before there was an answer
+      site_.observer->on_done(*exchange, peer_);
+    }
+    site_.recycle(std::move(exchange));
+  }
+  exchanges_.clear();
+}
+
+void Connection::drain() {
+  if (state_ == State::Open && idle()) close_now();
+}
+
+// The client's side has ended. Between messages that is a half-close: what was asked is answered (RFC 9112 9.5 allows both).
+void Connection::on_eof() {
+  if (state_ == State::Lingering) return close_now();
+  if (state_ == State::Closing) {
+    state_ = State::HalfClosed;
+    if (exchanges_.empty() && out_.empty()) close_now();
+    return;
+  }
+  abandon_incomplete();
+  state_ = State::HalfClosed;
+  if (exchanges_.empty() && out_.empty()) return close_now();
+  half_close_due_ms_ = site_.loop.now_ms() + kHalfCloseMs;
+  for (auto& exchange : exchanges_) {
+    if (exchange->link != nullptr) exchange->link->send_half_closed(*exchange);
+  }
+}
+
+// The request that was still arriving never will: a worker that reads it hears so, nobody else does.
+void Connection::abandon_incomplete() {
+  H1Exchange* exchange = reading_;
+  reading_ = nullptr;
+  if (exchange == nullptr) return;
+  if (exchange->submitted && !exchange->ended) {
+    exchange->body_whole = false;
+    exchange->body_aborted = true;
+    exchange->keep_alive = false;
+    site_.dispatcher.body_arrived(*exchange);
+    return;
+  }
+  if (exchange->ended) return;
+  site_.recycle(std::move(exchanges_.back()));
+  exchanges_.pop_back();
+}
+
+// ---------------------------------------------------------------------------------------------------- time
+
+void Connection::schedule() {
+  if (state_ == State::Closed) return;
+  const auto now = site_.loop.now_ms();
+  if (state_ == State::Open) {
+    const bool nothing = exchanges_.empty() || (exchanges_.size() == 1 && reading_ != nullptr && parser_.idle());
+    if (!parser_.in_head()) head_due_ms_ = 0;
+    if (parser_.in_head() && head_due_ms_ == 0) head_due_ms_ = now + site_.timing.header_ms;
+    if (!nothing || parser_.in_head()) {
+      idle_due_ms_ = 0;
+    } else if (idle_due_ms_ == 0) {
+      idle_due_ms_ = now + site_.timing.keepalive_ms;
+    }
+    const bool body = parser_.in_body() && site_.timing.body_min_rate != 0;
+    if (!body) body_check_ms_ = 0;
+    if (body && body_check_ms_ == 0) {
+      body_check_ms_ = now + kBodyCheckMs;
+      body_mark_ = parser_.body_received();
+    }
+  }
+  if (out_.empty() || state_ == State::Lingering) {
+    send_due_ms_ = 0;
+  } else if (send_due_ms_ == 0 || out_.sent() != sent_mark_) {
+    send_due_ms_ = site_.timing.send_ms == 0 ? 0 : now + site_.timing.send_ms;
+    sent_mark_ = out_.sent();
+  }
+  const auto first = earliest({head_due_ms_, idle_due_ms_, body_check_ms_, send_due_ms_, linger_due_ms_, half_close_due_ms_});
+  if (first == 0) {
+    disarm();
+  } else {
+    set(site_.wheel, first);
+  }
+}
+
+void Connection::on_deadline() {
+  const auto now = site_.loop.now_ms();
+  const auto due = [now](std::uint64_t time) { return time != 0 && time <= now; };
+  if (due(linger_due_ms_) || due(idle_due_ms_)) return close_now();
+  if (due(send_due_ms_)) {
+    stream_->end_write(net::Stream::Ending::Reset);
+    return close_now();
+  }
+  if (due(head_due_ms_)) {
+    head_due_ms_ = 0;
+    return refuse({408, "The request head did not arrive in time"});
+  }
+  if (due(body_check_ms_)) {
+    body_check_ms_ = now + kBodyCheckMs;
+    const bool waits_for_us = !wants_input() || continue_due_;
+    const auto arrived = parser_.body_received() - std::min(body_mark_, parser_.body_received());
+    body_mark_ = parser_.body_received();
+    if (!waits_for_us && arrived * 1000 < site_.timing.body_min_rate * kBodyCheckMs) {
+      body_check_ms_ = 0;
+      return refuse({408, "The request body arrives too slowly"});
+    }
+  }
+  if (due(half_close_due_ms_)) {
+    half_close_due_ms_ = 0;
+    // Nobody may be there any more: what has not been started by now is not started for nobody.
+    while (!exchanges_.empty() && (exchanges_.back()->stage == Stage::Queued || exchanges_.back()->stage == Stage::Collecting) && !exchanges_.back()->ended) {
+      site_.dispatcher.cancel(*exchanges_.back(), wire::CancelReason::ClientGone);
+      site_.recycle(std::move(exchanges_.back()));
+      exchanges_.pop_back();
+    }
+    if (exchanges_.empty() && out_.empty()) return close_now();
+  }
+  schedule();
+}
+
+}  // namespace prefork::http

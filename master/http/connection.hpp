@@ -1,0 +1,148 @@
+// One client: reads requests, submits them in the order that is right, writes their replies in order, keeps the deadlines.
+// A newcomer starts here: on_readable() is where a request begins its way, on_reply() where its answer comes back.
+// Owned by the Site, used on its loop's thread.
+//
+//   Open ---client's EOF---> HalfClosed --last reply--> closed
+//     | \--no more requests--> Closing --all written--> Lingering --client's EOF or cap--> closed
+//     \--accepted handshake--> WebSocket
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "master/http/exchange.hpp"
+#include "master/http/h1_parser.hpp"
+#include "master/http/h1_writer.hpp"
+#include "master/http/out_queue.hpp"
+#include "master/http/site.hpp"
+#include "master/net/listener.hpp"
+#include "master/net/stream.hpp"
+
+namespace prefork::http {
+
+class WebSocket;
+
+// An Exchange with what HTTP/1 must know to write its reply.
+struct H1Exchange : Exchange {
+  using Exchange::Exchange;
+
+  ReplyPlan plan;
+  BodyFramer framer;
+  bool keep_alive = true;      // as the client asked
+  bool expects_continue = false;
+  bool received = false;       // the request's last byte is here
+  bool submitted = false;
+  bool head_written = false;
+  bool trailers_written = false;
+  bool ended = false;          // nothing more will be written for it
+  bool cut = false;            // its reply is broken off: the connection ends here
+  std::vector<char> early;     // what is ready before its turn
+
+  void reset_h1();
+};
+
+class Connection : public net::StreamEvents, public ReplySink, private net::Deadline {
+ public:
+  Connection(Site& site, net::Peer peer, const net::BoundSocket& local);
+  ~Connection() override;
+
+  // The stream calls back into this object, so it is made after it.
+  void start(std::unique_ptr<net::Stream> stream);
+
+  const net::Peer& peer() const { return peer_; }
+  bool idle() const { return exchanges_.empty() && out_.empty() && parser_.idle(); }
+  // The server stops: an idle connection ends now, another one with its last reply.
+  void drain();
+  void flush();  // what was corked
+  void close_now();
+
+  // StreamEvents
+  void on_readable() override;
+  void on_writable() override;
+  // ReplySink
+  bool on_reply(Exchange& exchange, const ReplyEvent& event) override;
+  void on_failure(Exchange& exchange, std::uint16_t status, const char* why) override;
+  void on_body_wanted(Exchange& exchange) override;
+
+ private:
+  friend class Site;
+  friend class WebSocket;
+  enum class State : std::uint8_t { Open, HalfClosed, Closing, Lingering, WebSocket, Closed };
+
+  // reading (connection_read.cpp)
+  void consume(std::span<const char> in);
+  bool step(std::span<const char>& in);
+  void on_head_done();
+  void on_body(std::span<const char> piece);
+  void on_message_done();
+  void refuse(Refusal refusal);
+  bool answer_here();
+  void complete_request_facts(H1Exchange& exchange);
+  void on_eof();
+  void abandon_incomplete();
+  void submit_ready();
+  void send_continue();
+  bool wants_input() const;
+  bool look_ahead_full() const { return exchanges_.size() >= site_.buffers.pipeline; }
+
+  // writing (connection_write.cpp)
+  bool write_head(H1Exchange& exchange, const ReplyEvent& event);
+  bool write_body(H1Exchange& exchange, std::span<const std::byte> bytes, bool last);
+  bool write_interim(H1Exchange& exchange, const ReplyEvent& event);
+  bool write_trailer_section(H1Exchange& exchange, const ReplyEvent& event);
+  bool write_file(H1Exchange& exchange, const ReplyEvent& event);
+  bool read_file_early(H1Exchange& exchange, int fd, std::uint64_t offset, const BodyFramer::Piece& framed);
+  void write_whole(H1Exchange& exchange, std::uint16_t status, std::string_view content_type, std::string_view body, std::string_view extra);
+  void finish_own(H1Exchange& exchange, std::uint16_t status, bool keep_alive, std::span<const char> bytes);
+  ReplyFacts reply_facts(const H1Exchange& exchange);
+  void end_reply(H1Exchange& exchange, bool aborted);
+  void write_error(H1Exchange& exchange, std::uint16_t status, const char* why);
+  void put(H1Exchange& exchange, std::span<const iovec> pieces);
+  void finish_front();
+  void after_write();
+  void give_credit();
+  net::Spool::Limits spool_limits() const;
+  bool is_front(const Exchange& exchange) const { return !exchanges_.empty() && exchanges_.front().get() == &exchange; }
+  H1Exchange& as_h1(Exchange& exchange) { return static_cast<H1Exchange&>(exchange); }
+
+  // the end, and time
+  void stop_reading_requests();
+  void linger_or_close();
+  void on_gone();
+  void cancel_all(wire::CancelReason reason);
+  void update_interest();
+  void schedule();
+  void on_deadline() override;
+
+  Site& site_;
+  std::size_t site_index_ = 0;          // where the Site has it
+  net::Peer peer_;
+  const net::BoundSocket& local_;
+  std::unique_ptr<net::Stream> stream_;
+  H1Parser parser_;
+  State state_ = State::Open;
+  bool corked_ = false;
+  bool continue_due_ = false;
+  bool broken_ = false;                 // the stream failed
+
+  std::vector<std::unique_ptr<H1Exchange>> exchanges_;  // oldest first; the last may still be arriving
+  H1Exchange* reading_ = nullptr;       // the one that is arriving
+  std::vector<char> leftover_;          // bytes behind a full look-ahead
+  OutQueue out_;
+  std::unique_ptr<WebSocket> websocket_;
+
+  // Times, in milliseconds of the loop's clock; 0 is off.
+  std::uint64_t head_due_ms_ = 0;
+  std::uint64_t idle_due_ms_ = 0;
+  std::uint64_t body_check_ms_ = 0;
+  std::uint64_t body_mark_ = 0;         // body bytes at the last check
+  std::uint64_t send_due_ms_ = 0;
+  std::uint64_t sent_mark_ = 0;
+  std::uint64_t linger_due_ms_ = 0;
+  std::uint64_t half_close_due_ms_ = 0;
+  std::uint64_t discarded_ = 0;
+};
+
+}  // namespace prefork::http

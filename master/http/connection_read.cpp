@@ -1,0 +1,200 @@
+// The reading half of a Connection: bytes become requests, and requests are submitted when their turn has come.
+#include <algorithm>
+
+#include "master/http/connection.hpp"
+#include "shm/fault.hpp"
+
+namespace prefork::http {
+namespace {
+
+constexpr std::uint64_t kLingerBytes = 16 << 20;
+// An answered request whose body still arrives: so much is read to keep the connection; more, and the connection ends.
+constexpr std::uint64_t kUnreadBody = 256 * 1024;
+
+}  // namespace
+
+void Connection::consume(std::span<const char> in) {
+  if (state_ == State::Lingering || state_ == State::Closing) {
+    discarded_ += in.size();
+    if (discarded_ > kLingerBytes) close_now();
+    return;
+  }
+  PREFORK_FAULT_POINT("master.parse");
+  while (state_ == State::Open && step(in)) {
+  }
+}
+
+// One event of the parser. False: nothing more to do with these bytes.
+bool Connection::step(std::span<const char>& in) {
+  if (reading_ == nullptr) {
+    if (in.empty()) return false;
+    if (look_ahead_full()) {
+      leftover_.assign(in.begin(), in.end());
+      return false;
+    }
+    exchanges_.push_back(site_.make_exchange(*this));
+    reading_ = exchanges_.back().get();
+    parser_.begin(reading_->request);
+  }
+  switch (parser_.feed(in)) {
+    case Feed::NeedMore: return false;
+    case Feed::HeadDone: on_head_done(); return true;
+    case Feed::BodyPiece: on_body(parser_.piece()); return true;
+    case Feed::MessageDone: on_message_done(); return true;
+    case Feed::BadRequest: refuse(parser_.refusal()); return false;
+  }
+  return false;
+}
+
+void Connection::complete_request_facts(H1Exchange& exchange) {
+  wire::RequestBuilder& request = exchange.request;
+  exchange.arrived_ns = site_.loop.now_ns();
+  request.head.arrived_ns = exchange.arrived_ns;
+  request.head.server = request.add_text(local_.server_name);
+  request.head.server_port = local_.port;
+  if (peer_.unix_socket) request.head.flags |= wire::kUnixPeer;
+  request.head.client = request.add_text(peer_.address);
+  request.head.client_port = peer_.port;
+}
+
+void Connection::on_head_done() {
+  H1Exchange& exchange = *reading_;
+  exchange.keep_alive = parser_.keep_alive();
+  exchange.expects_continue = parser_.expects_continue() && parser_.body_expected();
+  exchange.body_whole = !parser_.body_expected();
+  complete_request_facts(exchange);
+  if (site_.observer != nullptr) {
+    if (const Refusal refusal = site_.observer->on_head(exchange, peer_)) return refuse(refusal);
+  }
+  exchange.request.finish();
+  if (site_.observer != nullptr && answer_here()) return;
+  if (!parser_.body_expected()) return;  // MessageDone follows at once
+  const bool collect = site_.sync_workers() && site_.buffers.collect;
+  if (collect) {
+    if (exchange.expects_continue) send_continue();
+    return;
+  }
+  exchange.submitted = false;
+  submit_ready();
+}
+
+// 100 Continue, when it is this request's turn to be answered (RFC 9110 10.1.1).
+void Connection::send_continue() {
+  if (reading_ == nullptr || !reading_->expects_continue) return;
+  if (!is_front(*reading_)) {
+    continue_due_ = true;
+    return;
+  }
+  continue_due_ = false;
+  reading_->expects_continue = false;
+  const iovec piece{const_cast<char*>(kContinueReply.data()), kContinueReply.size()};
+  put(*reading_, {&piece, 1});
+}
+
+void Connection::on_body(std::span<const char> piece) {
+  H1Exchange& exchange = *reading_;
+  exchange.expects_continue = false;
+  if (exchange.ended || exchange.stage == Stage::Done) {  // answered without it: read on, up to a cap
+    discarded_ += piece.size();
+    if (discarded_ > kUnreadBody) {
+      exchange.keep_alive = false;
+      exchange.plan.keep_alive = false;
+      exchange.received = true;
+      reading_ = nullptr;
+      stop_reading_requests();
+      finish_front();
+    }
+    return;
+  }
+  auto& request = exchange.request;
+  if (!exchange.submitted && !exchange.body && request.head.body.length + piece.size() <= site_.buffers.inline_body) {
+    request.append_body(std::as_bytes(piece));
+    return;
+  }
+  PREFORK_FAULT_POINT("master.collect");
+  if (!exchange.body) {
+    const bool to_file = site_.buffers.collect && site_.sync_workers();
+    const net::Spool::Limits limits{site_.buffers.request_memory, to_file ? ~std::uint64_t{0} : 0};
+    exchange.body = std::make_unique<net::Spool>(site_.loop, site_.request_spools, limits, [this, &exchange] {
+      site_.dispatcher.body_arrived(exchange);
+      update_interest();
+    });
+  }
+  exchange.body->append(piece);
+  if (exchange.submitted) {
+    site_.dispatcher.body_arrived(exchange);
+  } else if (exchange.body->full()) {
+    submit_ready();  // it cannot be collected here: the worker takes it as it comes
+  }
+}
+
+void Connection::on_message_done() {
+  H1Exchange& exchange = *reading_;
+  reading_ = nullptr;
+  exchange.received = true;
+  exchange.body_whole = true;
+  if (exchange.ended || exchange.stage == Stage::Done) {
+    discarded_ = 0;
+    return finish_front();
+  }
+  if (exchange.submitted) {
+    site_.dispatcher.body_arrived(exchange);
+    return;
+  }
+  submit_ready();
+}
+
+// A request that is answered here, without a worker.
+bool Connection::answer_here() {
+  H1Exchange& exchange = *reading_;
+  const Observer::Answer answer = site_.observer->answer(exchange);
+  if (answer.status == 0) return false;
+  exchange.submitted = true;
+  exchange.stage = Stage::Done;
+  write_whole(exchange, answer.status, answer.content_type, answer.body, {});
+  return true;
+}
+
+// Submits what may run now. Safe requests of one connection run beside each other; any other waits for those before it, and those
+// behind it wait for it: the client may rely on the order.
+void Connection::submit_ready() {
+  bool only_safe_before = true;
+  for (std::size_t i = 0; i < exchanges_.size(); ++i) {
+    H1Exchange& exchange = *exchanges_[i];
+    const bool last_arriving = &exchange == reading_;
+    const bool streamed = last_arriving && exchange.request.finished() && (!(site_.sync_workers() && site_.buffers.collect) || (exchange.body && exchange.body->full()));
+    if (last_arriving && !streamed) return;
+    if (!exchange.submitted && !exchange.ended) {
+      if (i != 0 && (!exchange.safe() || !only_safe_before)) return;
+      exchange.submitted = true;
+      std::uint8_t flags = exchange.request.head.flags;
+      if (exchange.body_whole && (!exchange.body || exchange.body->empty())) flags |= wire::kBodyComplete;
+      exchange.request.set_flags(flags);
+      site_.dispatcher.submit(exchange);
+      if (state_ == State::Closed || i >= exchanges_.size() || exchanges_[i].get() != &exchange) return;  // refused and gone
+    }
+    only_safe_before = only_safe_before && exchange.safe();
+  }
+}
+
+// A message that is no request, or one that is not wanted: one answer after those before it, then no byte more is read as a request.
+void Connection::refuse(Refusal refusal) {
+  if (reading_ == nullptr) {
+    exchanges_.push_back(site_.make_exchange(*this));
+    reading_ = exchanges_.back().get();
+  }
+  H1Exchange& exchange = *reading_;
+  exchange.keep_alive = false;
+  exchange.received = true;
+  if (exchange.submitted) site_.dispatcher.cancel(exchange, wire::CancelReason::ClientGone);
+  if (!exchange.request.finished()) exchange.arrived_ns = site_.loop.now_ns();
+  if (site_.observer != nullptr) site_.observer->on_error(&exchange, refusal.reason);
+  exchange.submitted = true;
+  reading_ = nullptr;
+  stop_reading_requests();
+  head_due_ms_ = body_check_ms_ = 0;
+  if (exchange.ended) return finish_front();
+  write_error(exchange, refusal.status, refusal.reason);
+}
+
+}  // namespace prefork::http

@@ -1,0 +1,323 @@
+// The writing half of a Connection: replies go out in the order of their requests, framed and counted.
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "master/http/connection.hpp"
+#include "shm/fault.hpp"
+
+namespace prefork::http {
+namespace {
+
+constexpr std::uint64_t kUnreadBody = 256 * 1024;
+
+iovec piece_of(std::string_view text) { return {const_cast<char*>(text.data()), text.size()}; }
+iovec piece_of(std::span<const std::byte> bytes) { return {const_cast<std::byte*>(bytes.data()), bytes.size()}; }
+
+}  // namespace
+
+net::Spool::Limits Connection::spool_limits() const {
+  return {site_.buffers.reply_memory, site_.sync_workers() ? site_.buffers.reply_spool : 0};
+}
+
+// To the socket when it is this reply's turn, else into its own buffer.
+void Connection::put(H1Exchange& exchange, std::span<const iovec> pieces) {
+  if (state_ == State::Closed) return;
+  if (!is_front(exchange)) {
+    for (const auto& piece : pieces) {
+      const auto* bytes = static_cast<const char*>(piece.iov_base);
+      exchange.early.insert(exchange.early.end(), bytes, bytes + piece.iov_len);
+    }
+    return;
+  }
+  // Several requests of this connection are under way: their replies go out in one write at the end of the turn.
+  if (exchanges_.size() > 1 && !corked_) {
+    corked_ = true;
+    out_.cork();
+    site_.cork(*this);
+  }
+  if (!out_.write(*stream_, pieces, spool_limits())) broken_ = true;
+}
+
+bool Connection::on_reply(Exchange& base, const ReplyEvent& event) {
+  H1Exchange& exchange = as_h1(base);
+  PREFORK_FAULT_POINT("master.drain");
+  if (exchange.ended) return true;
+  bool fine = true;
+  switch (event.kind) {
+    case wire::Kind::Head: fine = write_head(exchange, event); break;
+    case wire::Kind::Interim: fine = write_interim(exchange, event); break;
+    case wire::Kind::Body: fine = write_body(exchange, event.bytes, event.end && !event.aborted); break;
+    case wire::Kind::Trailers: fine = write_trailer_section(exchange, event); break;
+    case wire::Kind::File: fine = write_file(exchange, event); break;
+    default: fine = false;
+  }
+  if (!fine) {
+    write_error(exchange, 502, "The worker sent a reply that makes no sense");
+    return false;
+  }
+  if (event.end && !exchange.ended) end_reply(exchange, event.aborted);
+  if (broken_) on_gone();
+  if (state_ != State::Closed) after_write();
+  return true;
+}
+
+ReplyFacts Connection::reply_facts(const H1Exchange& exchange) {
+  ReplyFacts facts;
+  facts.head_request = exchange.request.head.method == static_cast<std::uint8_t>(wire::Method::HEAD);
+  facts.http_version = exchange.request.head.http_version;
+  facts.date = site_.date_text();
+  facts.server = site_.server;
+  facts.extra = site_.extra_lines;
+  // A body that still arrives is read to its end only when that is little; a client that waits for 100 Continue sends none.
+  const bool length_known = exchange.request.head.content_length != wire::kUnknownLength;
+  const bool much = length_known && !exchange.received && exchange.request.head.content_length - std::min(exchange.request.head.content_length, parser_.body_received()) > kUnreadBody;
+  facts.keep_alive = exchange.keep_alive && state_ == State::Open && !site_.draining && !much && !(exchange.expects_continue && !exchange.received);
+  return facts;
+}
+
+bool Connection::write_head(H1Exchange& exchange, const ReplyEvent& event) {
+  if (exchange.head_written) return false;
+  ReplyFacts facts = reply_facts(exchange);
+  const auto body = event.head.body();
+  if (event.end && !event.aborted) facts.complete_length = body.size();
+  std::string lines;
+  if (site_.observer != nullptr) {
+    site_.observer->on_reply_head(exchange, event.head);
+    if (site_.observer->wants_reply_fields()) {
+      lines = site_.extra_lines;
+      site_.observer->reply_fields(exchange, lines);
+      facts.extra = lines;
+    }
+  }
+  auto& head = site_.head_buffer;
+  head.clear();
+  if (const Refusal refusal = write_reply_head(event.head, facts, exchange.plan, head)) {
+    if (site_.observer != nullptr) site_.observer->on_error(&exchange, refusal.reason);
+    if (!event.end) site_.dispatcher.cancel(exchange, wire::CancelReason::ClientGone);
+    write_error(exchange, 500, "The application's reply is not valid HTTP");
+    return true;
+  }
+  exchange.head_written = true;
+  exchange.status = exchange.plan.status;
+  exchange.framer = BodyFramer(exchange.plan);
+  const auto framed = exchange.framer.put(body.size(), event.end && !event.aborted && !exchange.plan.trailers);
+  const std::array<iovec, 4> pieces{iovec{head.data(), head.size()}, piece_of(framed.prefix()), piece_of(body.first(framed.take)), piece_of(framed.suffix)};
+  exchange.body_bytes_sent += framed.take;
+  exchange.reply_unacknowledged += body.size();
+  // Mostly one or two of the four have bytes.
+  std::array<iovec, 4> used{};
+  std::size_t count = 0;
+  for (const auto& piece : pieces) {
+    if (piece.iov_len != 0) used[count++] = piece;
+  }
+  put(exchange, std::span(used).first(count));
+  return true;
+}
+
+bool Connection::write_interim(H1Exchange& exchange, const ReplyEvent& event) {
+  if (exchange.head_written || exchange.request.head.http_version == 10) return !exchange.head_written;
+  std::vector<char> bytes;
+  if (write_interim_reply(event.head, bytes)) return true;  // a hint that is not valid is not worth a reply
+  const iovec piece{bytes.data(), bytes.size()};
+  put(exchange, {&piece, 1});
+  return true;
+}
+
+bool Connection::write_body(H1Exchange& exchange, std::span<const std::byte> bytes, bool last) {
+  if (!exchange.head_written) return bytes.empty();  // an end without a head: no reply was made
+  exchange.reply_unacknowledged += bytes.size();
+  const auto framed = exchange.framer.put(bytes.size(), last && !exchange.trailers_written);
+  exchange.body_bytes_sent += framed.take;
+  std::array<iovec, 3> used{};
+  std::size_t count = 0;
+  for (const iovec piece : {piece_of(framed.prefix()), piece_of(bytes.first(framed.take)), piece_of(framed.suffix)}) {
+    if (piece.iov_len != 0) used[count++] = piece;
+  }
+  if (count != 0) put(exchange, std::span(used).first(count));
+  give_credit();
+  return true;
+}
+
+bool Connection::write_trailer_section(H1Exchange& exchange, const ReplyEvent& event) {
+  if (!exchange.head_written || exchange.trailers_written) return false;
+  if (!exchange.plan.trailers || exchange.framer.framing() != Framing::Chunked) return true;
+  std::vector<char> bytes;
+  if (write_trailers(event.head, bytes)) return true;  // the ordinary last chunk follows instead
+  exchange.trailers_written = true;
+  const iovec piece{bytes.data(), bytes.size()};
+  put(exchange, {&piece, 1});
+  return true;
+}
+
+bool Connection::write_file(H1Exchange& exchange, const ReplyEvent& event) {
+  shm::UniqueFd fd(event.file_fd);
+  if (!exchange.head_written) return false;
+  const auto framed = exchange.framer.put(event.file.length, event.end);
+  exchange.body_bytes_sent += framed.take;
+  if (!is_front(exchange)) {
+    // Rare: a file behind another reply of the same connection is read into that reply's own buffer.
+    return read_file_early(exchange, fd.get(), event.file.offset, framed);
+  }
+  const auto prefix = piece_of(framed.prefix());
+  if (prefix.iov_len != 0) put(exchange, {&prefix, 1});
+  if (!out_.write_file(*stream_, std::move(fd), event.file.offset, framed.take)) broken_ = true;
+  const auto suffix = piece_of(framed.suffix);
+  if (suffix.iov_len != 0) put(exchange, {&suffix, 1});
+  return true;
+}
+
+bool Connection::read_file_early(H1Exchange& exchange, int fd, std::uint64_t offset, const BodyFramer::Piece& framed) {
+  auto& early = exchange.early;
+  early.insert(early.end(), framed.prefix().begin(), framed.prefix().end());
+  const auto at = early.size();
+  early.resize(at + framed.take);
+  std::size_t got = 0;
+  while (got < framed.take) {
+    const ssize_t read = ::pread(fd, early.data() + at + got, framed.take - got, static_cast<off_t>(offset + got));
+    if (read <= 0) return false;
+    got += static_cast<std::size_t>(read);
+  }
+  early.insert(early.end(), framed.suffix.begin(), framed.suffix.end());
+  return true;
+}
+
+void Connection::end_reply(H1Exchange& exchange, bool aborted) {
+  if (!exchange.head_written) return write_error(exchange, aborted ? 500 : 502, "The application gave no reply");
+  exchange.ended = true;
+  exchange.cut = aborted || exchange.framer.is_short();
+  if (site_.observer != nullptr) {
+    if (exchange.framer.is_short() && !aborted) site_.observer->on_error(&exchange, "the reply is shorter than its Content-Length");
+    if (exchange.framer.cut()) site_.observer->on_error(&exchange, "the reply is longer than its Content-Length: cut");
+  }
+  if (is_front(exchange)) finish_front();
+}
+
+void Connection::on_failure(Exchange& base, std::uint16_t status, const char* why) {
+  H1Exchange& exchange = as_h1(base);
+  if (exchange.ended) return;
+  if (site_.observer != nullptr) site_.observer->on_error(&exchange, why);
+  write_error(exchange, status, why);
+  if (broken_) on_gone();
+  if (state_ != State::Closed) after_write();
+}
+
+// An answer of our own; a reply that has begun can only be broken off.
+void Connection::write_error(H1Exchange& exchange, std::uint16_t status, const char* why) {
+  exchange.stage = Stage::Done;
+  if (exchange.head_written) {
+    exchange.ended = exchange.cut = true;
+    if (is_front(exchange)) finish_front();
+    return;
+  }
+  const ReplyFacts facts = reply_facts(exchange);
+  ErrorReply error;
+  error.status = status;
+  error.message = why;
+  error.head_request = facts.head_request;
+  error.http_version = facts.http_version;
+  error.keep_alive = facts.keep_alive && exchange.request.finished();
+  error.date = facts.date;
+  error.server = facts.server;
+  std::string extra = site_.extra_lines;
+  if (status == 503) extra += "Retry-After: 1\r\n";
+  error.extra = extra;
+  std::vector<char> bytes;
+  write_error_reply(error, bytes);
+  finish_own(exchange, status, error.keep_alive, bytes);
+}
+
+void Connection::write_whole(H1Exchange& exchange, std::uint16_t status, std::string_view content_type, std::string_view body, std::string_view extra) {
+  ReplyFacts facts = reply_facts(exchange);
+  facts.complete_length = body.size();
+  std::string lines = site_.extra_lines;
+  lines += extra;
+  facts.extra = lines;
+  std::vector<std::byte> memory(wire::reply_head_space(1, content_type.size() + 16));
+  wire::ReplyWriter writer(memory, status, 1, 0);
+  writer.field("Content-Type", content_type, wire::Name::ContentType);
+  wire::ReplyView view(std::span(memory).first(writer.finish()));
+  std::vector<char> bytes;
+  if (view.validate() != nullptr || write_reply_head(view, facts, exchange.plan, bytes)) return write_error(exchange, 500, "internal");
+  if (!facts.head_request) bytes.insert(bytes.end(), body.begin(), body.end());
+  finish_own(exchange, status, exchange.plan.keep_alive, bytes);
+}
+
+void Connection::finish_own(H1Exchange& exchange, std::uint16_t status, bool keep_alive, std::span<const char> bytes) {
+  exchange.head_written = exchange.ended = true;
+  exchange.status = status;
+  exchange.plan.keep_alive = keep_alive;
+  const iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
+  put(exchange, {&piece, 1});
+  if (is_front(exchange)) finish_front();
+}
+
+// Takes off what is answered, lets the next reply out, and ends the connection when the reply said so.
+void Connection::finish_front() {
+  while (!exchanges_.empty() && exchanges_.front()->ended && state_ != State::Closed) {
+    H1Exchange& front = *exchanges_.front();
+    const bool last = front.cut || !front.plan.keep_alive;
+    if (!last && !front.received) return;  // the rest of its request is read first
+    if (site_.observer != nullptr && front.submitted) site_.observer->on_done(front, peer_);
+    if (front.cut) {
+      // The client must not take it for complete: with a length or chunks it can tell, without them only a reset says it.
+      (void)out_.flush(*stream_);
+      if (front.plan.framing == Framing::UntilClose) stream_->end_write(net::Stream::Ending::Reset);
+      return close_now();
+    }
+    if (&front == reading_) reading_ = nullptr;
+    site_.recycle(std::move(exchanges_.front()));
+    exchanges_.erase(exchanges_.begin());
+    if (last) {
+      cancel_all(wire::CancelReason::ClientGone);
+      if (state_ == State::Open) state_ = State::Closing;
+      return after_write();
+    }
+    if (exchanges_.empty()) break;
+    H1Exchange& next = *exchanges_.front();
+    if (!next.early.empty()) {
+      const iovec piece{next.early.data(), next.early.size()};
+      put(next, {&piece, 1});
+      next.early.clear();
+    }
+    if (continue_due_) send_continue();
+  }
+  if (state_ == State::Closed) return;
+  submit_ready();
+  if (!leftover_.empty() && !look_ahead_full()) {
+    std::vector<char> bytes;
+    bytes.swap(leftover_);
+    consume(bytes);
+  }
+}
+
+void Connection::after_write() {
+  if (broken_) return on_gone();
+  if (exchanges_.empty() && out_.empty()) {
+    if (state_ == State::Closing) return linger_or_close();
+    if (state_ == State::HalfClosed) return close_now();
+    if (site_.draining && state_ == State::Open) return linger_or_close();
+  }
+  update_interest();
+  schedule();
+}
+
+// Half a window at a time, and only while what the reader leaves is bounded.
+void Connection::give_credit() {
+  if (exchanges_.empty()) return;
+  H1Exchange& front = *exchanges_.front();
+  const auto window = site_.buffers.reply_memory;
+  if (front.link == nullptr || front.reply_unacknowledged < window / 2) return;
+  const bool room = site_.sync_workers() ? !out_.full() : out_.size() < window / 2;
+  if (!room) return;
+  site_.dispatcher.give_reply_credit(front, front.reply_unacknowledged);
+  front.reply_unacknowledged = 0;
+}
+
+void Connection::on_body_wanted(Exchange& base) {
+  H1Exchange& exchange = as_h1(base);
+  if (&exchange == reading_ && exchange.expects_continue && !exchange.head_written) send_continue();
+  update_interest();
+}
+
+}  // namespace prefork::http

@@ -1,0 +1,115 @@
+// What all connections of one loop share: the dispatcher, limits, times, texts, and whom to tell. Owned by the Server; a reload
+// changes what it may change in place.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "master/dispatch/dispatcher.hpp"
+#include "master/http/limits.hpp"
+#include "master/http/refusal.hpp"
+#include "master/net/deadline.hpp"
+#include "master/net/listener.hpp"
+#include "master/net/loop.hpp"
+#include "master/net/spool.hpp"
+
+namespace prefork::http {
+
+class Connection;
+struct H1Exchange;
+
+struct Timing {
+  std::uint64_t header_ms = 10'000;     // from a head's first byte to its last
+  std::uint64_t keepalive_ms = 75'000;  // between messages
+  std::uint64_t send_ms = 60'000;       // without progress of a write
+  std::uint64_t body_min_rate = 500;    // bytes a second of an upload; 0 is off
+};
+
+struct Buffers {
+  std::uint64_t request_memory = 256 * 1024;   // of a collected body, then a file
+  std::uint64_t reply_memory = 1024 * 1024;    // of a reply that its reader does not take; also the worker's reply window
+  std::uint64_t reply_spool = 64 * 1024 * 1024;  // then so much in a file, for sync applications
+  std::size_t inline_body = 64 * 1024;         // travels with its head
+  std::size_t pipeline = 16;                   // requests of one connection at once
+  bool collect = true;                         // sync applications get a request when its body is complete
+};
+
+struct WebSocketPolicy {
+  std::uint64_t max_message = 16 << 20;
+  std::uint64_t ping_interval_ms = 20'000;
+  std::uint64_t ping_timeout_ms = 20'000;
+  bool deflate = true;
+  std::size_t max_queue = 32;
+};
+
+// What a request meets before it is given to a worker, and who hears of its end. Null members cost nothing.
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  // The head is complete: may look at who the client is behind a proxy, give the request an id, or refuse it. Texts may be added.
+  virtual Refusal on_head(Exchange& exchange, const net::Peer& peer) = 0;
+  // An answer that needs no worker (health, metrics): its whole reply, or empty.
+  struct Answer {
+    std::uint16_t status = 0;  // 0: none
+    std::string content_type;
+    std::string body;
+  };
+  virtual Answer answer(const Exchange& exchange) = 0;
+  // Field lines to add to this reply ("Name: value\r\n").
+  virtual void reply_fields(const Exchange& exchange, std::string& lines) = 0;
+  virtual bool wants_reply_fields() const = 0;
+  // The reply's head as the application gave it (for the access log's {x}o).
+  virtual void on_reply_head(Exchange& exchange, const wire::ReplyView& head) = 0;
+  virtual void on_done(const Exchange& exchange, const net::Peer& peer) = 0;
+  virtual void on_error(const Exchange* exchange, const std::string& what) = 0;
+};
+
+struct Site {
+  Site(net::Loop& the_loop, net::DeadlineWheel& the_wheel, dispatch::Dispatcher& the_dispatcher)
+      : loop(the_loop), wheel(the_wheel), dispatcher(the_dispatcher) {}
+
+  net::Loop& loop;
+  net::DeadlineWheel& wheel;
+  dispatch::Dispatcher& dispatcher;
+  Limits limits;
+  Timing timing;
+  Buffers buffers;
+  WebSocketPolicy websocket;
+  net::SpoolBudget request_spools;
+  net::SpoolBudget reply_spools;
+  std::string server = "prefork";       // empty: no Server field
+  bool date = true;
+  std::string extra_lines;              // "Name: value\r\n" of --header
+  bool draining = false;                // replies announce the end of their connection
+  bool sync_workers() const { return !dispatcher.interface_known() || dispatcher.interface() != wire::Interface::Asgi; }
+  Observer* observer = nullptr;
+  std::vector<char> head_buffer;        // where a reply's head is written before it goes out
+
+  std::string_view date_text();         // of an HTTP Date field, made once a second; empty when there is to be none
+
+  // The connections, in no order; owned here. close() ends one when the turn ends, so that no frame of its own is on the stack.
+  Connection& adopt(std::unique_ptr<Connection> connection);
+  void close(Connection& connection);
+  void cork(Connection& connection);  // flushes it when the turn ends
+  void finish_turn();
+  std::size_t connections() const { return connections_.size(); }
+  void for_each(const std::function<void(Connection&)>& visit);
+
+  std::unique_ptr<H1Exchange> make_exchange(ReplySink& sink);
+  void recycle(std::unique_ptr<H1Exchange> exchange);
+  ~Site();
+
+ private:
+  std::vector<std::unique_ptr<Connection>> connections_;
+  std::vector<Connection*> corked_;
+  std::vector<Connection*> closed_;
+  std::vector<std::unique_ptr<H1Exchange>> spare_exchanges_;
+  std::uint64_t date_second_ = 0;
+  std::string date_text_;
+};
+
+}  // namespace prefork::http
