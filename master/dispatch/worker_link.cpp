@@ -146,6 +146,13 @@ void WorkerLink::flush_backlog() {
   }
 }
 
+// The ring has room again: bodies that were held back go on, in turn.
+void WorkerLink::resume_bodies() {
+  for (http::Exchange* exchange = held_.front(); exchange != nullptr && backlog_.empty(); exchange = http::ExchangeList::next(*exchange)) {
+    if (exchange->body && exchange->body_credit > 0) pump_body(*exchange);
+  }
+}
+
 // Sends what the worker has credit for of what is here.
 void WorkerLink::pump_body(http::Exchange& exchange) {
   if (exchange.body_end_sent || exchange.slot >= slots_.size() || slots_[exchange.slot].exchange != &exchange) return;
@@ -255,7 +262,10 @@ bool WorkerLink::drain(std::uint64_t now_ns) {
     end_.replies.release();
   }
   if (records != 0 && end_.replies.settle()) end_.worker_bell.ring();
-  if (!backlog_.empty()) flush_backlog();
+  if (!backlog_.empty()) {
+    flush_backlog();
+    if (backlog_.empty()) resume_bodies();
+  }
   const auto taken = end_.counters.get(shm::Counter::Taken);
   if (taken != taken_ || finished_ != finished_before) {
     taken_ = taken;

@@ -94,6 +94,7 @@ class WorkerLink {
   void send(wire::Kind kind, std::uint16_t flags, std::uint32_t slot, std::uint32_t generation, std::span<const std::byte> bytes);
   bool put(const shm::Tag& tag, std::span<const std::byte> bytes);
   void flush_backlog();
+  void resume_bodies();
   std::uint32_t take_slot();
   void free_slot(std::uint32_t index);
   std::uint64_t unclaimed_estimate() const;

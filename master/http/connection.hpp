@@ -22,8 +22,6 @@
 
 namespace prefork::http {
 
-class WebSocket;
-
 // An Exchange with what HTTP/1 must know to write its reply.
 struct H1Exchange : Exchange {
   using Exchange::Exchange;
@@ -68,7 +66,6 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
 
  private:
   friend class Site;
-  friend class WebSocket;
   enum class State : std::uint8_t { Open, HalfClosed, Closing, Lingering, WebSocket, Closed };
 
   // reading (connection_read.cpp)
@@ -131,7 +128,6 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   H1Exchange* reading_ = nullptr;       // the one that is arriving
   std::vector<char> leftover_;          // bytes behind a full look-ahead
   OutQueue out_;
-  std::unique_ptr<WebSocket> websocket_;
 
   // Times, in milliseconds of the loop's clock; 0 is off.
   std::uint64_t head_due_ms_ = 0;

@@ -1,7 +1,8 @@
 // The writing half of a Connection: replies go out in the order of their requests, framed and counted.
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "master/http/connection.hpp"
 #include "shm/fault.hpp"
@@ -236,7 +237,7 @@ void Connection::write_whole(H1Exchange& exchange, std::uint16_t status, std::st
   std::vector<std::byte> memory(wire::reply_head_space(1, content_type.size() + 16));
   wire::ReplyWriter writer(memory, status, 1, 0);
   writer.field("Content-Type", content_type, wire::Name::ContentType);
-  wire::ReplyView view(std::span(memory).first(writer.finish()));
+  wire::ReplyView view(std::span<const std::byte>(memory).first(writer.finish()));
   std::vector<char> bytes;
   if (view.validate() != nullptr || write_reply_head(view, facts, exchange.plan, bytes)) return write_error(exchange, 500, "internal");
   if (!facts.head_request) bytes.insert(bytes.end(), body.begin(), body.end());

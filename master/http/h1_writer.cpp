@@ -313,7 +313,12 @@ void write_error_reply(const ErrorReply& error, std::vector<char>& out) {
   put_own_fields(facts, {}, to);
   to.put("Content-Type: text/html; charset=utf-8\r\n");
   put_content_length(body.size(), to);
-  to.put("Connection: close\r\n\r\n");
+  if (!error.keep_alive) {
+    to.put("Connection: close\r\n");
+  } else if (error.http_version == 10) {
+    to.put("Connection: keep-alive\r\n");
+  }
+  to.put("\r\n");
   if (!error.head_request) to.put(body);
   to.done();
 }

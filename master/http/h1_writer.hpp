@@ -50,11 +50,13 @@ inline constexpr std::string_view kContinueReply = "HTTP/1.1 100 Continue\r\n\r\
 // The last chunk and the trailer section, instead of a last piece from BodyFramer; fields that may not be trailers are left out.
 [[nodiscard]] Refusal write_trailers(const wire::ReplyView& trailers, std::vector<char>& out);
 
-// A whole reply that ends the connection.
+// A whole reply of our own.
 struct ErrorReply {
   std::uint16_t status = 500;
   std::string_view message;              // a sentence for a person; escaped
   bool head_request = false;
+  std::uint8_t http_version = 11;
+  bool keep_alive = false;               // the request was read whole: its failure is not the connection's
   std::string_view date, server, extra;  // as in ReplyFacts; `extra` may have Retry-After or Allow
 };
 void write_error_reply(const ErrorReply& error, std::vector<char>& out);

@@ -1,7 +1,6 @@
 #include "master/http/site.hpp"
 
 #include <algorithm>
-#include <array>
 #include <ctime>
 
 #include "master/http/connection.hpp"
@@ -20,20 +19,12 @@ Site::~Site() {
 
 std::string_view Site::date_text() {
   if (!date) return {};
-  const auto second = loop.now_ms() / 1000;  // the wall clock is asked once a second of the loop's clock
-  if (second != date_second_) {
-    date_second_ = second;
-    const std::time_t now = std::time(nullptr);
-    std::tm parts{};
-    ::gmtime_r(&now, &parts);
-    static constexpr std::array<const char*, 7> kDays{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static constexpr std::array<const char*, 12> kMonths{"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    std::array<char, 64> text{};
-    const int length = std::snprintf(text.data(), text.size(), "%s, %02d %s %04d %02d:%02d:%02d GMT", kDays[static_cast<std::size_t>(parts.tm_wday)], parts.tm_mday,
-                                     kMonths[static_cast<std::size_t>(parts.tm_mon)], parts.tm_year + 1900, parts.tm_hour, parts.tm_min, parts.tm_sec);
-    date_text_.assign(text.data(), static_cast<std::size_t>(length));
+  const auto now_ms = loop.now_ms();
+  if (now_ms != date_turn_ms_) {
+    date_turn_ms_ = now_ms;
+    unix_seconds_ = std::time(nullptr);
   }
-  return date_text_;
+  return date_text_.at(unix_seconds_);
 }
 
 Connection& Site::adopt(std::unique_ptr<Connection> connection) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "master/dispatch/dispatcher.hpp"
+#include "master/http/date.hpp"
 #include "master/http/limits.hpp"
 #include "master/http/refusal.hpp"
 #include "master/net/deadline.hpp"
@@ -108,8 +109,9 @@ struct Site {
   std::vector<Connection*> corked_;
   std::vector<Connection*> closed_;
   std::vector<std::unique_ptr<H1Exchange>> spare_exchanges_;
-  std::uint64_t date_second_ = 0;
-  std::string date_text_;
+  std::uint64_t date_turn_ms_ = 0;  // the wall clock is asked once a millisecond of the loop's
+  std::int64_t unix_seconds_ = 0;
+  DateText date_text_;
 };
 
 }  // namespace prefork::http
