@@ -151,13 +151,17 @@ class Bench:
         return found
 
     def head_of_line(self, case, process, seconds):
-        """Two clients keep two workers in requests of 100 ms; the figures are those of everybody else."""
+        """Two clients keep two workers in requests of 100 ms; the figures are those of everybody else.
+
+        At a fixed rate: as fast as possible, the few requests that wait for a blocked worker would drown among a hundred
+        thousand that do not.
+        """
         import drive
 
         url = f"http://127.0.0.1:{process.port}"
         slow = subprocess.Popen([drive.LOAD, "-c", "2", "-d", str(seconds + 0.6), f"{url}/sleep/0.1"], stdout=subprocess.DEVNULL)
         try:
-            return drive.from_load(drive.run_load(process.port, "-c", case.connections, "-d", seconds))
+            return drive.from_load(drive.run_load(process.port, "-c", case.connections, "-d", seconds, "-r", 2000))
         finally:
             slow.wait()
 
@@ -170,19 +174,12 @@ class Bench:
 QUICK_SERVERS = "prefork,fastwsgi,bjoern,granian,gunicorn-gthread,uvicorn,granian-asgi,fastpysgi-uvloop"
 
 
-def compare(options):
-    import cases
+def run(options, servers, chosen):
+    """The results of these cases and servers, and what is to be known about the run."""
     import peers
     import report
 
-    names = pick(options.cases, list(cases.BY_NAME))
-    if options.quick:
-        options.rounds, options.seconds = 1, 1
-        names = [n for n in names if cases.BY_NAME[n].quick]
-    wanted = options.servers or (QUICK_SERVERS if options.quick else "")
-    servers = peers.install([peers.BY_NAME[n] for n in pick(wanted, list(peers.BY_NAME))])
     bench = Bench(options, servers)
-    chosen = [cases.BY_NAME[n] for n in names]
     groups = {}
     for case in chosen:
         groups.setdefault(case.setup(), []).append(case)
@@ -190,18 +187,74 @@ def compare(options):
                                 "rounds": options.rounds, "seconds": options.seconds}
     for group in groups.values():
         bench.run_group(group)
-    return bench.results, chosen, about
+    return bench.results, about
 
 
-def finish(options, results, chosen, about, extra=""):
+def compare(options):
+    import cases
+    import peers
+
+    names = pick(options.cases, list(cases.BY_NAME))
+    if options.quick:
+        options.rounds, options.seconds = 1, 1
+        names = [n for n in names if cases.BY_NAME[n].quick]
+    wanted = options.servers or (QUICK_SERVERS if options.quick else "")
+    servers = peers.install([peers.BY_NAME[n] for n in pick(wanted, list(peers.BY_NAME))])
+    chosen = [cases.BY_NAME[n] for n in names]
+    results, about = run(options, servers, chosen)
+    finish(options, about, results, chosen, report_of(results, chosen, about))
+
+
+def compare_floor(options):
+    import floor_cases
+    import peers
+
+    known = {case.name: case for case, _ in floor_cases.CASES}
+    chosen = [known[name] for name in pick(options.cases, list(known))]
+    servers = [floor_cases.ECHO_APP, floor_cases.FLOOR]
+    missing = [s.name for s in servers if not pathlib.Path(s.command(peers.Start("", 0))[0]).exists()]
+    if missing:
+        sys.exit(f"compare.py: not built: {', '.join(missing)}")
+    results, about = run(options, servers, chosen)
+    finish(options, about, results, chosen, report_of(results, chosen, about) + floor_cases.ratios(results))
+
+
+def compare_faults(options):
+    import faults
+    import peers
+    import report
+
+    results, about = faults.main(options, pick(options.servers, list(faults.SERVERS if not options.servers else peers.BY_NAME)))
+    finish(options, about, results, [], report.heading(about) + faults.table(results), "-faults")
+
+
+def report_of(results, chosen, about):
+    import report
+
+    return report.heading(about) + report.markdown(results, chosen)
+
+
+def finish(options, about, results, chosen, text, suffix=""):
     import report
 
     folder = report.RESULTS if options.keep else report.RESULTS / "local"
-    stem = options.keep or about["when"].replace(" UTC", "").replace(" ", "-").replace(":", "")
-    print(report.save(results, chosen, about, stem, folder, extra))
-    if results and not options.no_plots:
+    stem = (options.keep or about["when"].replace(" UTC", "").replace(" ", "-").replace(":", "")) + suffix
+    print(text)
+    report.save(results, about, text, folder, stem)
+    if chosen and not options.no_plots:
         report.plot(results, chosen, about, folder, stem)
     print(f"saved as {(folder / stem).relative_to(ROOT)}.*", file=sys.stderr)
+
+
+def only_table(options):
+    import cases
+    import floor_cases
+    import json
+
+    saved = json.loads(pathlib.Path(options.only_table).read_text())
+    known = [*cases.CASES, *(case for case, _ in floor_cases.CASES)]
+    chosen = [case for case in known if case.name in saved["results"]]
+    finish(options, saved["about"], saved["results"], chosen, report_of(saved["results"], chosen, saved["about"]))
 
 
 def main():
@@ -214,21 +267,13 @@ def main():
         print("\n".join(["servers:", *(f"  {s.name:20} {'/'.join(s.interfaces)}" for s in peers.SERVERS),
                          "cases:", *(f"  {c.name:20} {c.title}" for c in cases.CASES)]))
     elif options.only_table:
-        import json
-
-        saved = json.loads(pathlib.Path(options.only_table).read_text())
-        options.keep = None
-        finish(options, saved["results"], [c for c in cases.CASES if c.name in saved["results"]], saved["about"])
+        only_table(options)
     elif options.faults:
-        import faults
-
-        faults.main(options, pick, finish)
+        compare_faults(options)
     elif options.floor:
-        import floor_cases
-
-        floor_cases.main(options, finish)
+        compare_floor(options)
     else:
-        finish(options, *compare(options))
+        compare(options)
 
 
 if __name__ == "__main__":

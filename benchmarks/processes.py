@@ -129,3 +129,6 @@ class Running:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 if os.getsid(pid) == self.pid:
                     os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 5
+        while any(alive(pid) for pid in below) and time.monotonic() < deadline:
+            time.sleep(0.002)

@@ -63,15 +63,19 @@ def machine():
 
 
 def microseconds(value):
-    if value is None:
+    if not value:   # wrk measures no latency in a pipeline
         return "-"
     return f"{value / 1000:.1f} ms" if value >= 10_000 else f"{value / 1000:.2f} ms" if value >= 1000 else f"{value:.0f} us"
 
 
-def markdown(results, cases, about):
+def heading(about):
     head = f"{about['when']}, commit {about['commit']}, {about['cpu']} x {about['cores']}, Linux {about['kernel']}, Python {about['python']}"
     versions = ", ".join(f"{name} {version}" for name, version in sorted(about["versions"].items()))
-    lines = [head, "", f"Versions: {versions}.", "", f"Medians of the rounds. Command: `{about['command']}`", ""]
+    return "\n".join([head, "", f"Versions: {versions}.", "", f"Medians of the rounds. Command: `{about['command']}`", "", ""])
+
+
+def markdown(results, cases):
+    lines = []
     for case in cases:
         servers = results.get(case.name)
         if not servers:
@@ -79,7 +83,8 @@ def markdown(results, cases, about):
         place = "one core for the server" if case.pinned else f"{case.workers} workers, all cores"
         lines += [f"### {case.title} ({case.name}; {place})", ""]
         lines += ["| server | CPU us/request | requests/s | p50 | p99 | PSS MiB | errors |", "| --- | ---: | ---: | ---: | ---: | ---: | --- |"]
-        measured = sorted(((n, s) for n, s in servers.items() if s.get("cpu_us") is not None), key=lambda item: item[1]["cpu_us"])
+        key = sort_key(case)
+        measured = sorted(((n, s) for n, s in servers.items() if s.get("cpu_us") is not None), key=lambda item: item[1][key])
         for name, s in measured:
             errors = ", ".join(f"{kind} {count}" for kind, count in s["errors"].items()) or "0"
             lines.append(
@@ -91,12 +96,17 @@ def markdown(results, cases, about):
     return "\n".join(lines)
 
 
+def sort_key(case):
+    """What a case is about: waiting, or else the cost."""
+    return "p99_us" if case.kind == "head-of-line" else "cpu_us"
+
+
 def overview(results, cases):
     """One line a case: the two best and prefork, for the terminal."""
     lines = []
     for case in cases:
         measured = {n: s for n, s in results.get(case.name, {}).items() if s.get("cpu_us") is not None}
-        others = sorted((n for n in measured if n != "prefork"), key=lambda n: measured[n]["cpu_us"])[:3]
+        others = sorted((n for n in measured if n != "prefork"), key=lambda n: measured[n][sort_key(case)])[:3]
         shown = (["prefork"] if "prefork" in measured else []) + others
         cells = [f"{n} {measured[n]['cpu_us']:.2f} us (p99 {microseconds(measured[n]['p99_us'])})" for n in shown]
         lines.append(f"{case.name:22} " + "  ".join(cells))
@@ -136,10 +146,7 @@ def plot(results, cases, about, folder, stem):
         plt.close(figure)
 
 
-def save(results, cases, about, stem, folder=None, extra=""):
-    folder = pathlib.Path(folder or RESULTS)
+def save(results, about, text, folder, stem):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{stem}.json").write_text(json.dumps({"about": about, "results": results}, indent=1) + "\n")
-    text = markdown(results, cases, about) + extra
     (folder / f"{stem}.md").write_text(text)
-    return text
