@@ -12,6 +12,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -153,17 +154,18 @@ class Bench:
     def head_of_line(self, case, process, seconds):
         """Two clients keep two workers in requests of 100 ms; the figures are those of everybody else.
 
-        At a fixed rate: as fast as possible, the few requests that wait for a blocked worker would drown among a hundred
-        thousand that do not.
+        The others are connected first, as a proxy's connections are: a server whose workers accept for themselves has then
+        dealt them out. At a fixed rate: as fast as possible, the few requests that wait for a blocked worker would drown
+        among a hundred thousand that do not.
         """
         import drive
 
-        url = f"http://127.0.0.1:{process.port}"
-        slow = subprocess.Popen([drive.LOAD, "-c", "2", "-d", str(seconds + 0.6), f"{url}/sleep/0.1"], stdout=subprocess.DEVNULL)
-        try:
-            return drive.from_load(drive.run_load(process.port, "-c", case.connections, "-d", seconds, "-r", 2000))
-        finally:
-            slow.wait()
+        fast = drive.start_load(process.port, "-c", case.connections, "-d", seconds + 0.2, "-r", 2000)
+        time.sleep(0.2)
+        slow = drive.start_load(process.port, "-c", 2, "-d", seconds, path="/sleep/0.1")
+        found = drive.finish_load(fast)
+        drive.finish_load(slow)
+        return drive.from_load(found)
 
     def say(self, case):
         import report

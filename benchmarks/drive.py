@@ -57,12 +57,20 @@ def run_wrk(case, port, seconds, cpu=None):
     return json.loads(found[1])
 
 
-def run_load(port, *arguments, cpu=None, path="/"):
+def start_load(port, *arguments, cpu=None, path="/"):
     argv = on_core(cpu, [LOAD, "--json", *arguments, f"http://127.0.0.1:{port}{path}"])
-    done = subprocess.run(argv, capture_output=True, text=True)
-    if done.returncode not in (0, 1):
-        raise RuntimeError(f"prefork-load: {done.stderr}")
-    return json.loads(done.stdout)
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish_load(client):
+    output, errors = client.communicate()
+    if client.returncode not in (0, 1):
+        raise RuntimeError(f"prefork-load: {errors}")
+    return json.loads(output)
+
+
+def run_load(port, *arguments, cpu=None, path="/"):
+    return finish_load(start_load(port, *arguments, cpu=cpu, path=path))
 
 
 def from_load(report):

@@ -5,14 +5,12 @@ every server is comfortable with: half of what it reaches, 10,000/s at most.
 """
 
 import contextlib
-import json
 import os
 import pathlib
 import random
 import signal
 import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -75,13 +73,12 @@ def comfortable_rate(running):
 
 def under_load(running, rate, seconds, disturb):
     """prefork-load's report of a run that `disturb` works against."""
-    argv = [drive.LOAD, "--json", "-c", CONNECTIONS, "-r", rate, "-d", seconds, "-t", 5, f"http://127.0.0.1:{running.port}/"]
-    client = subprocess.Popen([str(part) for part in argv], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    client = drive.start_load(running.port, "-c", CONNECTIONS, "-r", rate, "-d", seconds, "-t", 5)
     disturber = threading.Thread(target=disturb)
     disturber.start()
-    output, _ = client.communicate()
+    found = drive.finish_load(client)
     disturber.join()
-    return json.loads(output)
+    return found
 
 
 def during_reload(running, rate):
