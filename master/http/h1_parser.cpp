@@ -15,8 +15,6 @@ struct H1Callbacks {
   static int on_version(llhttp_t* llhttp, const char* at, std::size_t) { return result(parser(llhttp).start_version(at)); }
   static int on_header_field(llhttp_t* llhttp, const char* at, std::size_t length) { return result(parser(llhttp).add_name(at, length)); }
   static int on_header_value(llhttp_t* llhttp, const char* at, std::size_t length) { return result(parser(llhttp).add_value(at, length)); }
-  // Comes also for an empty value, of which there may be no span.
-  static int on_header_value_complete(llhttp_t* llhttp) { return result(parser(llhttp).end_field()); }
   // llhttp never sees a body: it rests here until the next head starts it anew.
   static int on_headers_complete(llhttp_t*) { return HPE_PAUSED; }
 
@@ -27,7 +25,6 @@ struct H1Callbacks {
     settings.on_version = on_version;
     settings.on_header_field = on_header_field;
     settings.on_header_value = on_header_value;
-    settings.on_header_value_complete = on_header_value_complete;
     settings.on_headers_complete = on_headers_complete;
     return settings;
   }
@@ -49,7 +46,8 @@ const llhttp_t kAfterMethod = [] {
   return llhttp;
 }();
 
-constexpr std::uint32_t kVersionLength = 8;  // HTTP/1.1
+constexpr std::uint32_t kVersionLength = 8;    // HTTP/1.1
+constexpr std::uint32_t kProtocolLength = 5;   // HTTP/
 constexpr std::uint32_t kLongestName = 65535;  // wire::Field counts it in 16 bits
 
 }  // namespace
@@ -103,34 +101,34 @@ Feed H1Parser::feed_idle(std::span<const char>& in) {
 void H1Parser::start_head() {
   state_ = State::Method;
   facts_ = {};
-  head_bytes_ = fields_ = 0;
-  name_ = NameState::None;
-  line_done_ = drop_ = after_cr_ = false;
+  line_done_ = after_cr_ = false;
   body_ = Body::None;
   keep_alive_ = upgrade_ = expects_continue_ = false;
   body_received_ = 0;
-  builder_->head.method_name = {builder_->size(), 0};
+  head_at_ = builder_->size();
+  builder_->head.method_name = {head_at_, 0};
+}
+
+void H1Parser::take(std::span<const char>& in, std::size_t length) {
+  builder_->append({in.data(), length});
+  in = in.subspan(length);
 }
 
 Feed H1Parser::feed_method(std::span<const char>& in) {
   wire::RequestHead& head = builder_->head;
+  const std::size_t most = std::min<std::size_t>(in.size(), kLongestMethod + 1 - head.method_name.length);
   std::size_t length = 0;
-  while (length < in.size() && is_token_char(in[length])) ++length;
-  builder_->append({in.data(), std::min<std::size_t>(length, kLongestMethod)});
-  head.method_name.length += static_cast<std::uint32_t>(std::min<std::size_t>(length, kLongestMethod + 1));
+  while (length < most && is_token_char(in[length])) ++length;
+  head.method_name.length += static_cast<std::uint32_t>(length);
   if (head.method_name.length > kLongestMethod) return refuse({501, "Method is not implemented"});
-  if (length == in.size()) {
-    in = {};
-    return Feed::NeedMore;
-  }
-  if (in[length] != ' ' || head.method_name.length == 0) return refuse({400, "Request line does not start with a method"});
-  in = in.subspan(length + 1);
+  const bool whole = length < in.size();
+  if (whole && (in[length] != ' ' || head.method_name.length == 0)) return refuse({400, "Request line does not start with a method"});
+  take(in, length + (whole ? 1 : 0));
+  if (!whole) return Feed::NeedMore;
   const std::string_view name = builder_->text(head.method_name);
   const wire::Method method = wire::find_method(name);
   if (const Refusal refusal = judge_method(name, method, limits_)) return refuse(refusal);
   head.method = static_cast<std::uint8_t>(method);
-  head_bytes_ = head.method_name.length + 1;
-  head.target = {builder_->size(), 0};
   llhttp_ = kAfterMethod;
   llhttp_.data = this;
   if (limits_.permit_obsolete_folding) llhttp_set_lenient_headers(&llhttp_, 1);
@@ -140,35 +138,32 @@ Feed H1Parser::feed_method(std::span<const char>& in) {
 
 Feed H1Parser::feed_head(std::span<const char>& in) {
   if (in.empty()) return Feed::NeedMore;
-  const std::size_t room = limits_.head - std::min(limits_.head, head_bytes_);
-  const std::size_t length = std::min(in.size(), room);
   buffer_ = in.data();
-  buffer_end_ = buffer_ + length;
+  buffer_at_ = builder_->size();
+  const std::size_t before = buffer_at_ - head_at_;
+  const std::size_t length = std::min<std::size_t>(in.size(), limits_.head - std::min<std::size_t>(limits_.head, before));
   const llhttp_errno_t error = llhttp_execute(&llhttp_, in.data(), length);
-  if (error == HPE_PAUSED) {
-    const auto used = static_cast<std::size_t>(llhttp_get_error_pos(&llhttp_) - in.data());
-    const std::span<const char> bytes = in.first(used);
-    in = in.subspan(used);
-    if (!clean_lines(bytes)) return refuse(refusal_);
-    return complete_head();
-  }
+  const bool done = error == HPE_PAUSED;
   // A callback's refusal comes back as one of several codes.
-  if (error != HPE_OK) return refuse(refusal_ ? refusal_ : Refusal{400, llhttp_get_error_reason(&llhttp_)});
-  if (!clean_lines(in.first(length))) return refuse(refusal_);
-  head_bytes_ += static_cast<std::uint32_t>(length);
-  in = in.subspan(length);
-  if (head_bytes_ < limits_.head) return Feed::NeedMore;
+  if (error != HPE_OK && !done) return refuse(refusal_ ? refusal_ : Refusal{400, llhttp_get_error_reason(&llhttp_)});
+  const std::size_t used = done ? static_cast<std::size_t>(llhttp_get_error_pos(&llhttp_) - in.data()) : length;
+  if (!clean_lines(in.first(used))) return refuse(refusal_);
+  take(in, used);
+  if (done) return complete_head();
+  if (before + used < limits_.head) return Feed::NeedMore;
   return line_done_ ? refuse({431, "Request head is too large"}) : refuse({414, "Request line is too long"});
 }
 
 bool H1Parser::add_target(const char* at, std::size_t length) {
   wire::RequestHead& head = builder_->head;
-  if (head.target.length == 0 && offset_of(at) != head.method_name.length + 1) return fail({400, "Request line has more than one space"});
+  const std::uint32_t place = place_of(at);
+  if (head.target.length == 0) {
+    if (place != head_at_ + head.method_name.length + 1) return fail({400, "Request line has more than one space"});
+    head.target.offset = place;
+  }
   head.target.length += static_cast<std::uint32_t>(length);
   const std::uint64_t line = std::uint64_t{head.method_name.length} + 1 + head.target.length + 1 + kVersionLength;
-  if (limits_.request_line != 0 && line > limits_.request_line) return fail({414, "Request line is too long"});
-  builder_->append({at, length});
-  return true;
+  return limits_.request_line == 0 || line <= limits_.request_line || fail({414, "Request line is too long"});
 }
 
 // llhttp skips any spaces in front of the protocol's name; RFC 9112 3 has one.
@@ -176,89 +171,96 @@ bool H1Parser::start_version(const char* at) {
   if (line_done_) return true;
   line_done_ = true;
   const wire::RequestHead& head = builder_->head;
-  const std::uint64_t expected = std::uint64_t{head.method_name.length} + 1 + head.target.length + 1 + (kVersionLength - 3);
-  return offset_of(at) == expected || fail({400, "Request line has more than one space"});
+  const std::uint32_t expected = head.target.offset + head.target.length + 1 + kProtocolLength;
+  return place_of(at) == expected || fail({400, "Request line has more than one space"});
 }
 
 bool H1Parser::add_name(const char* at, std::size_t length) {
-  if (name_ == NameState::None) {
-    field_at_ = static_cast<std::uint32_t>(offset_of(at));
-    field_ = {};
-    drop_ = false;
-    if (++fields_ > limits_.fields) return fail({431, "Too many header fields"});
-    name_at_ = builder_->size();
-    // A name that ends with the buffer may go on in the next one.
-    if (at + length != buffer_end_) return take_name({at, length});
-    name_ = NameState::Cut;
+  std::vector<wire::Field>& fields = builder_->fields();
+  const std::uint32_t place = place_of(at);
+  // A name that was cut by the end of a buffer goes on where it stopped; between two names there is at least a colon.
+  if (fields.empty() || place != fields.back().name_offset + fields.back().name_length) {
+    if (fields.size() >= limits_.fields) return fail({431, "Too many header fields"});
+    fields.push_back({.name_id = 0, .name_length = 0, .name_offset = place, .value = {}});
   }
-  if (limits_.field_size != 0 && offset_of(at + length) + 2 - field_at_ > limits_.field_size) return fail({431, "Header field is too large"});
-  builder_->append({at, length});
+  const std::size_t whole = fields.back().name_length + length;
+  if (whole > kLongestName || (limits_.field_size != 0 && whole + 2 > limits_.field_size)) return fail({431, "Header field is too large"});
+  fields.back().name_length = static_cast<std::uint16_t>(whole);
   return true;
-}
-
-// The whole name: in the read buffer, or at the end of the builder when it came in pieces.
-bool H1Parser::take_name(std::string_view name) {
-  name_ = NameState::Known;
-  const wire::Name id = wire::find_name(name);
-  if (id == wire::Name::Proxy) drop_ = true;  // it would become HTTP_PROXY in an environment (CVE-2016-5385)
-  if (id != wire::Name::Unknown) {
-    field_.name_id = static_cast<std::uint16_t>(id);
-    builder_->truncate(name_at_);
-    return true;
-  }
-  if (name.size() > kLongestName) return fail({431, "Header field is too large"});
-  // llhttp does not check names while it allows folding.
-  if (limits_.permit_obsolete_folding && !is_token(name)) return fail({400, "Header field name is invalid"});
-  if (builder_->size() == name_at_) builder_->append(name);
-  field_.name_offset = name_at_;
-  field_.name_length = static_cast<std::uint16_t>(name.size());
-  char* bytes = builder_->data() + name_at_;
-  bool underscore = false;
-  for (std::size_t i = 0; i < name.size(); ++i) {
-    bytes[i] = lower(bytes[i]);
-    underscore = underscore || bytes[i] == '_';
-  }
-  if (!underscore || limits_.header_map == HeaderMap::Dangerous) return true;
-  const auto& allowed = limits_.forwarder_headers;
-  if (trusted_ && std::find(allowed.begin(), allowed.end(), std::string_view{bytes, name.size()}) != allowed.end()) return true;
-  if (limits_.header_map == HeaderMap::Refuse) return fail({400, "Header field name has an underscore"});
-  drop_ = true;
-  return true;
-}
-
-bool H1Parser::know_cut_name() {
-  if (name_ != NameState::Cut) return true;
-  return take_name({builder_->data() + name_at_, builder_->size() - name_at_});
 }
 
 bool H1Parser::add_value(const char* at, std::size_t length) {
-  if (!know_cut_name()) return false;
-  if (limits_.field_size != 0 && offset_of(at + length) + 2 - field_at_ > limits_.field_size) return fail({431, "Header field is too large"});
-  if (drop_) return true;
-  if (field_.value.offset == 0) field_.value.offset = builder_->size();
-  builder_->append({at, length});
-  field_.value.length += static_cast<std::uint32_t>(length);
-  return true;
+  wire::Field& field = builder_->fields().back();
+  const std::uint32_t place = place_of(at);
+  if (field.value.offset == 0) field.value.offset = place;
+  const auto end = static_cast<std::uint32_t>(place + length);
+  field.value.length = end - field.value.offset;
+  return limits_.field_size == 0 || end + 2 - field.name_offset <= limits_.field_size || fail({431, "Header field is too large"});
 }
 
-bool H1Parser::end_field() {
-  if (!know_cut_name()) return false;
-  name_ = NameState::None;
-  if (drop_) {
-    builder_->truncate(name_at_);
-    return true;
+// Gives known names their ids, leaves out the fields that are not kept, and judges the others. All bytes are in the builder.
+Refusal H1Parser::judge_fields() {
+  std::vector<wire::Field>& fields = builder_->fields();
+  const char* const bytes = builder_->data();
+  std::size_t kept = 0;
+  for (wire::Field field : fields) {
+    const char* const value = bytes + field.value.offset;
+    while (field.value.length != 0 && is_blank(value[field.value.length - 1])) --field.value.length;
+    if (limits_.permit_obsolete_folding) {
+      if (const Refusal refusal = unfold(field)) return refusal;
+    }
+    const wire::Name id = wire::find_name({bytes + field.name_offset, field.name_length});
+    bool keep = id != wire::Name::Proxy;  // it would become HTTP_PROXY in an environment (CVE-2016-5385)
+    if (id == wire::Name::Unknown) {
+      if (const Refusal refusal = judge_unknown_name(field, keep)) return refusal;
+    } else {
+      field.name_id = static_cast<std::uint16_t>(id);
+      field.name_offset = field.name_length = 0;
+      if (is_judged(id)) {
+        const auto index = static_cast<std::uint32_t>(kept);
+        if (const Refusal refusal = judge_field(facts_, id, {value, field.value.length}, index)) return refusal;
+      }
+    }
+    fields[kept] = field;
+    kept += keep ? 1 : 0;
   }
-  if (field_.value.offset == 0) field_.value.offset = builder_->size();
-  std::string_view value = builder_->text(field_.value);
-  while (!value.empty() && is_blank(value.back())) value.remove_suffix(1);
-  field_.value.length = static_cast<std::uint32_t>(value.size());
-  const auto id = static_cast<wire::Name>(field_.name_id);
-  if (is_judged(id)) {
-    const auto index = static_cast<std::uint32_t>(builder_->fields().size());
-    if (const Refusal refusal = judge_field(facts_, id, value, index)) return fail(refusal);
+  fields.resize(kept);
+  return {};
+}
+
+Refusal H1Parser::judge_unknown_name(wire::Field& field, bool& keep) {
+  char* const name = builder_->data() + field.name_offset;
+  bool underscore = false;
+  for (std::size_t i = 0; i < field.name_length; ++i) {
+    name[i] = lower(name[i]);
+    underscore = underscore || name[i] == '_';
   }
-  builder_->fields().push_back(field_);
-  return true;
+  if (!underscore || limits_.header_map == HeaderMap::Dangerous) return {};
+  const auto& allowed = limits_.forwarder_headers;
+  if (trusted_ && std::find(allowed.begin(), allowed.end(), std::string_view{name, field.name_length}) != allowed.end()) return {};
+  keep = false;
+  return limits_.header_map == HeaderMap::Refuse ? Refusal{400, "Header field name has an underscore"} : Refusal{};
+}
+
+// RFC 9112 5.2: a line end in a value, and the blanks around it, become one space. llhttp does not check names while it allows
+// folding.
+Refusal H1Parser::unfold(wire::Field& field) {
+  char* const bytes = builder_->data();
+  if (!is_token({bytes + field.name_offset, field.name_length})) return {400, "Header field name is invalid"};
+  char* const start = bytes + field.value.offset;
+  char* const end = start + field.value.length;
+  char* to = start;
+  for (char* from = start; from != end; ++from) {
+    if (*from != '\r') {
+      *to++ = *from;
+      continue;
+    }
+    while (from + 1 != end && (from[1] == '\n' || from[1] == '\r' || is_blank(from[1]))) ++from;
+    while (to != start && is_blank(to[-1])) --to;
+    if (to != start && from + 1 != end) *to++ = ' ';
+  }
+  field.value.length = static_cast<std::uint32_t>(to - start);
+  return {};
 }
 
 // While it allows folding, llhttp takes a bare LF for a line end and any byte in a value. Not so here.
@@ -276,6 +278,7 @@ Feed H1Parser::complete_head() {
   if (!line_done_) return refuse({505, "HTTP version is not supported"});  // HTTP/0.9 has no version
   wire::RequestHead& head = builder_->head;
   if (const Refusal refusal = judge_version(llhttp_.http_major, llhttp_.http_minor, limits_, head)) return refuse(refusal);
+  if (const Refusal refusal = judge_fields()) return refuse(refusal);
   if (const Refusal refusal = judge_head(facts_, limits_, *builder_)) return refuse(refusal);
   const bool chunked = (head.flags & wire::kChunkedBody) != 0;
   // Two readers of the same fields: where they disagree, so might a proxy in front. (llhttp does not know a chunked with a tab

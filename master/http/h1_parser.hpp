@@ -1,6 +1,7 @@
 // Turns the bytes of one HTTP/1 connection into requests: heads go into a RequestBuilder, bodies come out as pieces of the
 // caller's buffer. llhttp reads the head's syntax; what it leaves open is decided in h1_policy.hpp; chunked bodies are read by
-// ChunkDecoder. No event loop, no clock, no buffer of its own.
+// ChunkDecoder. No event loop, no clock, no buffer of its own: the bytes of a head go into the builder as they come, in one
+// copy, and its fields are places among them.
 // Owned by a Connection, used on its loop thread only; the Limits must outlive it.
 //
 //   Idle --byte--> Method, Head --HeadDone--> Body --BodyPiece…--MessageDone--> Idle       any --BadRequest--> Dead, for ever
@@ -68,7 +69,6 @@ class H1Parser {
   friend struct H1Callbacks;
   enum class State : std::uint8_t { Idle, Method, Head, HeadDone, Body, Dead };
   enum class Body : std::uint8_t { None, Length, Chunked };
-  enum class NameState : std::uint8_t { None, Cut, Known };
 
   Feed feed_idle(std::span<const char>& in);
   Feed feed_method(std::span<const char>& in);
@@ -79,15 +79,17 @@ class H1Parser {
   Feed refuse(Refusal refusal);
   bool fail(Refusal refusal);  // inside a callback of llhttp
   void start_head();
+  void take(std::span<const char>& in, std::size_t length);
 
-  std::uint64_t offset_of(const char* at) const { return head_bytes_ + static_cast<std::uint64_t>(at - buffer_); }
+  // In the builder, where the bytes of the head lie one after the other, as they came.
+  std::uint32_t place_of(const char* at) const { return buffer_at_ + static_cast<std::uint32_t>(at - buffer_); }
   bool add_target(const char* at, std::size_t length);
   bool start_version(const char* at);
   bool add_name(const char* at, std::size_t length);
-  bool take_name(std::string_view name);
-  bool know_cut_name();
   bool add_value(const char* at, std::size_t length);
-  bool end_field();
+  Refusal judge_fields();
+  Refusal judge_unknown_name(wire::Field& field, bool& keep);
+  Refusal unfold(wire::Field& field);
   bool clean_lines(std::span<const char> bytes);
 
   const Limits& limits_;
@@ -99,19 +101,13 @@ class H1Parser {
   std::uint64_t remaining_ = 0;      // of a body with a length
   std::uint64_t body_received_ = 0;
   Refusal refusal_;
-  wire::Field field_;                // the one being read
-  const char* buffer_ = nullptr;     // what llhttp is reading now, from head_bytes_ on
-  const char* buffer_end_ = nullptr;
-  std::uint32_t head_bytes_ = 0;     // of this head, in buffers before
-  std::uint32_t field_at_ = 0;       // where in the head the field starts
-  std::uint32_t name_at_ = 0;        // where in the builder its name starts
-  std::uint32_t fields_ = 0;         // also those that are dropped
+  const char* buffer_ = nullptr;     // what llhttp is reading now
+  std::uint32_t buffer_at_ = 0;      // its place in the builder
+  std::uint32_t head_at_ = 0;        // the head's place in the builder
   State state_ = State::Idle;
   Body body_ = Body::None;
-  NameState name_ = NameState::None;
   std::uint8_t leading_ = 0;         // bytes seen of the empty line that may come first
   bool line_done_ = false;           // the version of the request line was reached
-  bool drop_ = false;                // this field is not kept
   bool after_cr_ = false;            // clean_lines: the last byte was one
   bool keep_alive_ = false;
   bool upgrade_ = false;

@@ -42,7 +42,7 @@ Refusal judge_method(std::string_view name, wire::Method method, const Limits& l
 // Whether judge_field wants to see fields of that name.
 bool is_judged(wire::Name name);
 
-// A whole field of the head, its value trimmed; `index` is where the builder will have it.
+// A field of the head, its value trimmed; `index` is its place among the builder's fields.
 Refusal judge_field(HeadFacts& facts, wire::Name name, std::string_view value, std::uint32_t index);
 
 // The version of the request line. Sets builder.head.http_version to what it is processed as.

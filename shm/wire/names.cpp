@@ -1,15 +1,16 @@
 #include "shm/wire/names.hpp"
 
+#include <cstring>
+
 namespace prefork::wire {
 namespace {
 
-constexpr unsigned char lower(unsigned char c) { return c >= 'A' && c <= 'Z' ? static_cast<unsigned char>(c | 0x20) : c; }
-
-// Length, first, middle and last byte tell nearly all known names apart; the compare settles the rest.
+// Length and three bytes tell nearly all known names apart; the compare settles the rest.
 constexpr std::size_t kSlots = 512;
 constexpr std::size_t hash(std::string_view name) {
   const std::size_t n = name.size();
-  const auto at = [&](std::size_t i) { return std::size_t{lower(static_cast<unsigned char>(name[i]))}; };
+  // Either case of a letter; what else it maps together the compare tells apart.
+  const auto at = [&](std::size_t i) { return static_cast<std::size_t>(static_cast<unsigned char>(name[i])) | 0x20; };
   return (n * 131 + at(0) * 7 + at(n - 1) * 31 + at(n / 2) * 67 + at(n * 3 / 4) * 17) & (kSlots - 1);
 }
 
@@ -23,12 +24,39 @@ constexpr auto kTable = [] {
   return table;
 }();
 
-bool same(std::string_view any_case, std::string_view known) {
-  if (any_case.size() != known.size()) return false;
-  for (std::size_t i = 0; i < known.size(); ++i) {
-    if (lower(static_cast<unsigned char>(any_case[i])) != static_cast<unsigned char>(known[i])) return false;
+template <class Word>
+Word load(const char* bytes) {
+  Word word;
+  std::memcpy(&word, bytes, sizeof word);
+  return word;
+}
+
+// Whether the two differ only in the case of letters. A known name is lower-case letters, digits and dashes: only its letters
+// have bit 6, and bit 5 is what the case of a letter is.
+template <class Word>
+bool same_word(const char* any_case, const char* known) {
+  constexpr Word kCase = static_cast<Word>(0x2020202020202020);
+  const Word want = load<Word>(known);
+  const Word difference = static_cast<Word>(load<Word>(any_case) ^ want);
+  return (difference & static_cast<Word>(~(static_cast<Word>(want >> 1) & kCase))) == 0;
+}
+
+// Words from the front, then one that ends with the name, over bytes already seen.
+template <class Word>
+bool same_words(const char* any_case, const char* known, std::size_t length) {
+  for (std::size_t i = 0; i + sizeof(Word) < length; i += sizeof(Word)) {
+    if (!same_word<Word>(any_case + i, known + i)) return false;
   }
-  return true;
+  const std::size_t last = length - sizeof(Word);
+  return same_word<Word>(any_case + last, known + last);
+}
+
+bool same(std::string_view any_case, std::string_view known) {
+  const std::size_t length = known.size();
+  if (any_case.size() != length) return false;
+  if (length >= 8) return same_words<std::uint64_t>(any_case.data(), known.data(), length);
+  if (length >= 4) return same_words<std::uint32_t>(any_case.data(), known.data(), length);
+  return same_words<std::uint8_t>(any_case.data(), known.data(), length);
 }
 
 }  // namespace
