@@ -123,7 +123,7 @@ struct Config {
   bool error_log_json = false;
   bool capture_output = false;
   std::string logconfig;                // ini file, for the workers' loggers
-  std::string logconfig_dict;           // JSON text
+  std::string logconfig_dict;           // JSON text, or "@file" when it holds objects that only the file itself can make
   std::string logconfig_json;           // JSON file
   bool syslog = false;
   std::string syslog_addr = "udp://localhost:514";
@@ -171,6 +171,11 @@ struct Config {
   std::uint64_t request_ring = 256 << 10;
   std::uint64_t reply_ring = 1 << 20;
   std::chrono::microseconds spin{0};
+
+  // This run
+  std::string config;                   // the configuration file as given with -c
+  bool check_config = false;
+  std::string print_config;             // text, json
 
   // From the configuration file, for the processes that run its hook functions
   Strings hooks;                        // names of the hook functions it sets

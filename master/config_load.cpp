@@ -1,0 +1,169 @@
+#include "master/config_load.hpp"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "master/config_sources.hpp"
+
+namespace prefork {
+namespace {
+
+using Kind = SettingValue::Kind;
+
+bool asks_for_nothing(const Setting& setting, const SettingValue& value) {
+  if (value.kind == Kind::None) return true;
+  if (value.kind == Kind::Callable) return false;
+  std::string text = value.text;
+  if (value.kind == Kind::List) {
+    for (const std::string& item : value.items) text += (text.empty() ? "" : ",") + item;
+  }
+  const auto inert = split_words(setting.inert, '|');
+  return text.empty() || std::find(inert.begin(), inert.end(), text) != inert.end();
+}
+
+std::string place(const Assignment& assignment) { return place_of(assignment.origin, assignment.setting->name); }
+
+class Loader {
+ public:
+  Loader(std::vector<std::string> arguments, Environment environment, std::string directory) {
+    line_.arguments = std::move(arguments);
+    line_.environment = std::move(environment);
+    line_.launch_directory = std::move(directory);
+  }
+
+  CommandLine load() {
+    ParsedArguments typed = parse_arguments(line_.arguments, "");
+    if (typed.help || typed.version || typed.settings_reference) {
+      line_.action = typed.help      ? CommandLine::Action::Help
+                     : typed.version ? CommandLine::Action::Version
+                                     : CommandLine::Action::SettingsReference;
+      return std::move(line_);
+    }
+    ParsedArguments preset = parse_preset();
+    const std::vector<Assignment> variables = prefork_variables(line_.environment, line_.notices);
+    apply(platform_variables(line_.environment));
+    read_file(typed, preset, variables);
+    apply(variables);
+    apply(preset.assignments);
+    apply(typed.assignments);
+    for (const ParsedArguments* parsed : {&preset, &typed}) line_.notices.insert(line_.notices.end(), parsed->notices.begin(), parsed->notices.end());
+    resolve_config(line_);
+    if (line_.config.check_config) line_.action = CommandLine::Action::CheckConfig;
+    if (!line_.config.print_config.empty()) line_.action = CommandLine::Action::PrintConfig;
+    return std::move(line_);
+  }
+
+ private:
+  ParsedArguments parse_preset() {
+    const auto found = line_.environment.find("GUNICORN_CMD_ARGS");
+    if (found == line_.environment.end()) return {};
+    const auto words = split_shell_words(found->second);
+    if (!words) throw ConfigError("GUNICORN_CMD_ARGS: a quote is not closed in '" + found->second + "'", 1);
+    ParsedArguments parsed = parse_arguments(*words, "GUNICORN_CMD_ARGS");
+    // gunicorn takes no application from there.
+    std::erase_if(parsed.assignments, [](const Assignment& assignment) { return assignment.origin.ends_with(": APP"); });
+    return parsed;
+  }
+
+  void read_file(const ParsedArguments& typed, const ParsedArguments& preset, const std::vector<Assignment>& variables) {
+    const auto last_text = [&](std::string_view setting) {
+      if (auto text = typed.text_of(setting)) return *text;
+      if (auto text = preset.text_of(setting)) return *text;
+      for (const Assignment& assignment : variables)
+        if (assignment.setting->name == setting) return assignment.value.text;
+      return std::string();
+    };
+    const std::string python = find_python(last_text("python"), line_.launch_directory, line_.environment);
+    const ConfigFile file = read_config_file(last_text("config"), line_.launch_directory, python, line_.environment);
+    line_.config.config_kind = file.kind;
+    line_.config.config_path = file.path;
+    line_.notices.insert(line_.notices.end(), file.notices.begin(), file.notices.end());
+    apply(file.assignments);
+  }
+
+  void apply(const std::vector<Assignment>& assignments) {
+    for (const Assignment& assignment : assignments) apply(assignment);
+  }
+
+  void apply(const Assignment& assignment) {
+    const Setting& setting = *assignment.setting;
+    if (setting.fate != Fate::Works) {
+      tell_fate(assignment);
+    } else if (setting.shape == Shape::Callable) {
+      add_hook(assignment);
+    } else {
+      if (const auto problem = assign_setting(line_.config, setting, assignment.value))
+        throw ConfigError(place(assignment) + ": " + *problem, exit_code_of(assignment.origin));
+      line_.origins[setting.name] = assignment.origin;
+    }
+  }
+
+  void tell_fate(const Assignment& assignment) {
+    const Setting& setting = *assignment.setting;
+    if (asks_for_nothing(setting, assignment.value)) return;
+    std::string text = place(assignment) + ": ";
+    if (setting.fate == Fate::Refused) throw ConfigError(text + setting.advice, exit_code_of(assignment.origin));
+    const auto level = setting.fate == Fate::Warned ? Notice::Level::Warning : Notice::Level::Info;
+    line_.notices.push_back({level, text + "has no effect: " + setting.advice});
+  }
+
+  void add_hook(const Assignment& assignment) {
+    const Kind kind = assignment.value.kind;
+    if (kind == Kind::None) return;
+    if (kind != Kind::Callable && kind != Kind::Text) {
+      throw ConfigError(place(assignment) + ": " + python_literal(assignment.value) + " given; allowed: a function, or its name as 'module.function'",
+                        exit_code_of(assignment.origin));
+    }
+    line_.config.hooks.emplace_back(assignment.setting->name);
+    line_.origins[assignment.setting->name] = assignment.origin;
+  }
+
+  CommandLine line_;
+};
+
+bool names_control_command(const std::string& word) { return word == "reload" || word == "stop" || word == "status"; }
+
+}  // namespace
+
+int exit_code_of(std::string_view origin) {
+  return origin.starts_with('-') || origin == "APP" || origin.starts_with("GUNICORN_CMD_ARGS: ") ? 2 : 1;
+}
+
+std::string place_of(std::string_view origin, std::string_view setting) {
+  const bool names_it = exit_code_of(origin) == 2 || origin.starts_with("PREFORK_");
+  std::string text(origin);
+  if (!names_it) (text += text.empty() ? "" : ": ") += setting;
+  return text;
+}
+
+CommandLine load_config(int argc, const char* const* argv, Environment environment) {
+  std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
+  if (!arguments.empty() && names_control_command(arguments.front())) {
+    CommandLine line;
+    line.action = CommandLine::Action::Control;
+    line.control = parse_control_command(arguments, environment);
+    return line;
+  }
+  return Loader(std::move(arguments), std::move(environment), std::filesystem::current_path().string()).load();
+}
+
+CommandLine reload_config(const CommandLine& current) {
+  CommandLine fresh = Loader(current.arguments, current.environment, current.launch_directory).load();
+  fresh.action = current.action;
+  for (const SettingSection& section : setting_sections()) {
+    for (const Setting& setting : section.settings) {
+      if (setting.on_reload == OnReload::Applies) continue;
+      const SettingValue before = read_setting(current.config, setting);
+      const SettingValue after = read_setting(fresh.config, setting);
+      if (before == after) continue;
+      fresh.notices.push_back({Notice::Level::Warning, std::string(setting.name) + " changed from " + python_literal(before) + " to " + python_literal(after) +
+                                                           ", which takes a restart or an upgrade (SIGUSR2); " + python_literal(before) + " is kept"});
+      keep_setting(fresh.config, current.config, setting);
+    }
+  }
+  fresh.config.uid = current.config.uid;
+  fresh.config.gid = current.config.gid;
+  return fresh;
+}
+
+}  // namespace prefork

@@ -1,0 +1,216 @@
+// What one setting decides about another, once all of them are read.
+#include <grp.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <bit>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "master/config_check.hpp"
+#include "master/config_sources.hpp"
+
+namespace prefork {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct WorkerClass {
+  const char* name;
+  const char* interface;
+  const char* loop;   // "" = as asgi_loop says
+};
+
+constexpr WorkerClass kWorkerClasses[] = {
+    {"auto", "auto", ""},
+    {"sync", "wsgi", ""},
+    {"gunicorn.workers.sync.SyncWorker", "wsgi", ""},
+    {"gthread", "wsgi", ""},
+    {"gunicorn.workers.gthread.ThreadWorker", "wsgi", ""},
+    {"asgi", "asgi", ""},
+    {"gunicorn.workers.gasgi.ASGIWorker", "asgi", ""},
+    {"uvicorn.workers.UvicornWorker", "asgi", ""},
+    {"uvicorn_worker.UvicornWorker", "asgi", ""},
+    {"uvicorn.workers.UvicornH11Worker", "asgi", "asyncio"},
+    {"uvicorn_worker.UvicornH11Worker", "asgi", "asyncio"},
+};
+
+std::string advice_for_class(const std::string& name) {
+  if (name.find("gevent") != std::string::npos || name.find("eventlet") != std::string::npos) {
+    return "'" + name + "' given; there are no green threads here. Use threads instead (--threads 32 or more: a waiting thread delays no request) and remove "
+           "monkey patching; allowed: sync, gthread, asgi";
+  }
+  if (name.find("tornado") != std::string::npos)
+    return "'" + name + "' given; Tornado applications run their own server. Serve WSGI or ASGI applications; allowed: sync, gthread, asgi";
+  return "'" + name + "' given; a worker class of your own cannot run here. Move its code to the hooks post_fork, post_worker_init and worker_exit; allowed: " +
+         "sync, gthread, asgi, uvicorn.workers.UvicornWorker";
+}
+
+class Resolver {
+ public:
+  explicit Resolver(CommandLine& line) : line_(line), config_(line.config) {}
+
+  void resolve() {
+    places();
+    application();
+    worker_class();
+    addresses();
+    numbers();
+    owners();
+    variables();
+    logs();
+    control_socket();
+    advise();
+  }
+
+ private:
+  [[noreturn]] void refuse(const char* setting, const std::string& text) const {
+    const auto origin = line_.origins.find(setting);
+    const std::string where = origin == line_.origins.end() ? std::string() : origin->second;
+    throw ConfigError(place_of(where, setting) + ": " + text, exit_code_of(where));
+  }
+
+  void say(Notice::Level level, std::string text) { line_.notices.push_back({level, std::move(text)}); }
+  [[nodiscard]] bool given(const char* setting) const { return line_.origins.contains(setting); }
+
+  // Relative paths start where the server works, as they do for gunicorn after its chdir.
+  [[nodiscard]] std::string absolute(const std::string& path) const { return (fs::path(config_.chdir) / path).lexically_normal().string(); }
+
+  void places() {
+    const std::string given_directory = config_.chdir;
+    config_.chdir = (fs::path(line_.launch_directory) / given_directory).lexically_normal().string();
+    if (config_.chdir.size() > 1 && config_.chdir.ends_with('/')) config_.chdir.pop_back();
+    if (!given_directory.empty() && !fs::is_directory(config_.chdir)) refuse("chdir", "'" + given_directory + "' given; allowed: a directory that exists");
+    config_.python = find_python(config_.python, line_.launch_directory, line_.environment);
+    if (given("python") && access(config_.python.c_str(), X_OK) != 0) refuse("python", "'" + config_.python + "' given; allowed: a Python interpreter that can be run");
+    for (const auto& [name, field] : {std::pair{"env_file", &Config::env_file}, {"logconfig", &Config::logconfig}, {"logconfig_json", &Config::logconfig_json}}) {
+      std::string& path = config_.*field;
+      if (path.empty()) continue;
+      path = absolute(path);
+      if (access(path.c_str(), R_OK) != 0) refuse(name, "'" + path + "' given; allowed: a file that can be read");
+    }
+  }
+
+  void application() {
+    if (!config_.builtin_app.empty() && !config_.app.empty()) refuse("builtin_app", "'" + config_.builtin_app + "' given beside the application '" + config_.app + "'; allowed: one of them");
+    const std::string module = config_.app.substr(0, config_.app.find(':'));
+    if (module.ends_with(".py") || module.find('/') != std::string::npos) {
+      std::string name = module.ends_with(".py") ? module.substr(0, module.size() - 3) : module;
+      while (name.starts_with("./")) name.erase(0, 2);
+      for (char& c : name) c = c == '/' ? '.' : c;
+      const auto colon = config_.app.find(':');
+      refuse("wsgi_app", "'" + config_.app + "' given, which is a file; did you mean '" + name + (colon == std::string::npos ? ":application" : config_.app.substr(colon)) + "'?");
+    }
+    if (!given("default_proc_name") && !config_.app.empty()) config_.default_proc_name = config_.app;
+  }
+
+  void worker_class() {
+    const WorkerClass* found = nullptr;
+    for (const WorkerClass& candidate : kWorkerClasses)
+      if (config_.worker_class == candidate.name) found = &candidate;
+    if (found == nullptr) refuse("worker_class", advice_for_class(config_.worker_class));
+    const std::string interface = found->interface;
+    if (config_.interface == "auto") config_.interface = interface;
+    else if (interface != "auto" && config_.interface != interface && given("interface"))
+      refuse("worker_class", "'" + config_.worker_class + "' given, which is " + interface + ", beside interface '" + config_.interface + "'; allowed: one of them");
+    if (found->loop[0] != '\0' && config_.asgi_loop == "auto") config_.asgi_loop = found->loop;
+    if (config_.worker_class != "auto") say(Notice::Level::Debug, "worker class " + config_.worker_class + " means interface " + config_.interface);
+  }
+
+  void addresses() {
+    if (config_.bind.empty()) refuse("bind", "no address given; allowed: " + std::string(kBindAddressForms));
+    config_.bind_addresses.clear();
+    for (const std::string& text : config_.bind) {
+      auto address = parse_bind_address(text);
+      if (!address) refuse("bind", "'" + text + "' given; allowed: " + std::string(kBindAddressForms));
+      config_.bind_addresses.push_back(std::move(*address));
+    }
+    if (config_.health_path.size() > 2) refuse("health_path", std::to_string(config_.health_path.size()) + " paths given; allowed: a liveness path and a readiness path");
+  }
+
+  void numbers() {
+    if (config_.workers == 0) {
+      config_.workers = available_cpus();
+      say(Notice::Level::Info, "workers auto: " + std::to_string(config_.workers) + ", one for each available CPU");
+    }
+    config_.request_ring = std::bit_ceil(config_.request_ring);
+    config_.reply_ring = std::bit_ceil(config_.reply_ring);
+  }
+
+  void owners() {
+    config_.uid = config_.gid = -1;
+    if (!config_.user.empty()) {
+      const passwd* entry = getpwnam(config_.user.c_str());
+      config_.uid = entry != nullptr ? static_cast<int>(entry->pw_uid) : std::atoi(config_.user.c_str());
+    }
+    if (!config_.group.empty()) {
+      const struct group* entry = getgrnam(config_.group.c_str());
+      config_.gid = entry != nullptr ? static_cast<int>(entry->gr_gid) : std::atoi(config_.group.c_str());
+    }
+  }
+
+  // env_file comes before raw_env, whose later entry wins.
+  void variables() {
+    Config::Strings entries;
+    if (!config_.env_file.empty()) {
+      std::ifstream file(config_.env_file);
+      int number = 0;
+      for (std::string text; std::getline(file, text);) entry_of_line(text, ++number, entries);
+    }
+    entries.insert(entries.end(), config_.raw_env.begin(), config_.raw_env.end());
+    config_.raw_env = std::move(entries);
+    if (given("root_path")) return;
+    // `-e SCRIPT_NAME=/app` is the known way to mount an application under gunicorn.
+    for (const std::string& entry : config_.raw_env)
+      if (entry.starts_with("SCRIPT_NAME=")) config_.root_path = entry.substr(12);
+  }
+
+  void entry_of_line(std::string text, int number, Config::Strings& entries) const {
+    const auto first = text.find_first_not_of(" \t\r");
+    if (first == std::string::npos || text[first] == '#') return;
+    text = text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
+    if (text.starts_with("export ")) text.erase(0, 7);
+    if (!check::variable(text)) throw ConfigError(config_.env_file + ":" + std::to_string(number) + ": '" + text + "' given; allowed: KEY=VALUE", 1);
+    const auto start = text.find('=') + 1;
+    if (text.size() >= start + 2 && (text[start] == '"' || text[start] == '\'') && text.back() == text[start]) {
+      text.pop_back();
+      text.erase(start, 1);
+    }
+    entries.push_back(std::move(text));
+  }
+
+  void logs() {
+    if (config_.logconfig.ends_with(".yaml") || config_.logconfig.ends_with(".yml"))
+      refuse("logconfig", "'" + config_.logconfig + "' given; YAML is not read: convert it to JSON, or set logconfig_dict in the configuration file");
+    if (config_.logconfig.ends_with(".json") && config_.logconfig_json.empty()) std::swap(config_.logconfig, config_.logconfig_json);
+    if (config_.access_log_json && config_.accesslog.empty() && !given("accesslog")) config_.accesslog = "-";
+  }
+
+  void control_socket() {
+    if (!config_.control_socket.empty()) config_.control_socket = absolute(config_.control_socket);
+    else config_.control_socket = default_control_socket(line_.environment);
+    if (!config_.control_socket.empty() || config_.control_socket_disable) return;
+    config_.control_socket_disable = true;
+    say(Notice::Level::Info, "no control socket: neither XDG_RUNTIME_DIR nor HOME is set; --control-socket names one");
+  }
+
+  void advise() {
+    if (config_.daemon && line_.environment.contains("NOTIFY_SOCKET"))
+      say(Notice::Level::Warning, "daemon is set although systemd started this server and waits for it; remove daemon from the configuration");
+    if (config_.interface == "asgi" && config_.threads > 1)
+      say(Notice::Level::Info, "threads has no effect on ASGI applications, whose event loop is one thread; raise workers");
+    if (config_.max_requests_jitter > 0 && config_.max_requests == 0)
+      say(Notice::Level::Warning, "max_requests_jitter has no effect without max_requests");
+  }
+
+  CommandLine& line_;
+  Config& config_;
+};
+
+}  // namespace
+
+void resolve_config(CommandLine& command_line) { Resolver(command_line).resolve(); }
+
+}  // namespace prefork
