@@ -1,0 +1,131 @@
+#include "master/serve/error_log.hpp"
+
+#include <cstdlib>
+#include <ctime>
+
+#include "master/serve/json_text.hpp"
+
+namespace prefork::serve {
+namespace {
+
+struct LevelFacts {
+  std::string_view name;
+  std::string_view lower;
+  Severity severity;
+  int open_telemetry;  // SeverityNumber of the log data model
+  std::string_view colour;
+};
+constexpr std::array<LevelFacts, kLevels> kFacts{{{"DEBUG", "debug", Severity::Debug, 5, "\x1b[2m"},
+                                                  {"INFO", "info", Severity::Info, 9, "\x1b[32m"},
+                                                  {"WARNING", "warning", Severity::Warning, 13, "\x1b[33m"},
+                                                  {"ERROR", "error", Severity::Error, 17, "\x1b[31m"},
+                                                  {"CRITICAL", "critical", Severity::Critical, 21, "\x1b[1;31m"}}};
+
+const LevelFacts& facts(Level level) { return kFacts[static_cast<std::size_t>(level)]; }
+
+void append_local_time(std::string& out) {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  localtime_r(&now, &parts);
+  char text[40];
+  out.append(text, std::strftime(text, sizeof text, "[%Y-%m-%d %H:%M:%S %z]", &parts));
+}
+
+void append_utc_time(std::string& out) {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  std::tm parts{};
+  gmtime_r(&now.tv_sec, &parts);
+  char text[40];
+  out.append(text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts));
+  const std::string micros = std::to_string(1'000'000 + now.tv_nsec / 1000);
+  out += '.';
+  out.append(micros, 1);
+  out += 'Z';
+}
+
+bool same_word(std::string_view text, std::string_view lower) {
+  if (text.size() != lower.size()) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i] >= 'A' && text[i] <= 'Z' ? static_cast<char>(text[i] + 32) : text[i];
+    if (c != lower[i]) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::optional<Level> parse_level(std::string_view text) {
+  for (std::size_t i = 0; i < kFacts.size(); ++i) {
+    if (same_word(text, kFacts[i].lower)) return static_cast<Level>(i);
+  }
+  return {};
+}
+
+std::string_view level_name(Level level) { return facts(level).name; }
+
+bool wants_colour(int fd) {
+  const char* no_colour = std::getenv("NO_COLOR");
+  const char* terminal = std::getenv("TERM");
+  return isatty(fd) == 1 && (no_colour == nullptr || *no_colour == '\0') && terminal != nullptr && std::string_view{terminal} != "dumb";
+}
+
+void ErrorLog::write(Level level, std::string_view message) {
+  tally(level);
+  if (!enabled(level)) return;
+  const LevelFacts& about = facts(level);
+  if (sink_ != nullptr) {
+    std::string line = options_.json ? json_line(about.name, about.open_telemetry, options_.pid, message) : text_line(level, message);
+    sink_->append_message(about.severity, line);
+  }
+  if (syslog_ != nullptr) {
+    std::string line(message);
+    line += '\n';
+    syslog_->append_message(about.severity, line);
+  }
+}
+
+std::string ErrorLog::text_line(Level level, std::string_view message) const {
+  std::string line;
+  line.reserve(message.size() + 64);
+  append_local_time(line);
+  line += " [";
+  add(line, options_.pid);
+  line += "] ";
+  if (options_.colour) line += facts(level).colour;
+  line += '[';
+  line += facts(level).name;
+  line += ']';
+  if (options_.colour) line += "\x1b[0m";
+  line += ' ';
+  line += message;
+  line += '\n';
+  return line;
+}
+
+// Names of OpenTelemetry's log data model.
+std::string ErrorLog::json_line(std::string_view severity, int number, int pid, std::string_view message) const {
+  std::string line = R"({"timestamp":")";
+  append_utc_time(line);
+  line += "\"";
+  if (!severity.empty()) {
+    line += R"(,"severity_text":")";
+    line += severity;
+    line += R"(","severity_number":)";
+    add(line, number);
+  }
+  line += R"(,"process.pid":)";
+  add(line, pid);
+  line += R"(,"body":)";
+  append_json_string(line, message);
+  line += "}\n";
+  return line;
+}
+
+void ErrorLog::worker_line(int worker_pid, std::string_view line) {
+  if (sink_ == nullptr) return;
+  std::string text = options_.json ? json_line({}, 0, worker_pid, line) : std::string(line) + '\n';
+  sink_->append_message(Severity::Info, text);
+}
+
+}  // namespace prefork::serve
