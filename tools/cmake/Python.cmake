@@ -1,50 +1,9 @@
-# prefork_bridge and prefork-worker, for the interpreter that the worker embeds: PREFORK_PYTHON, or the first python3 on PATH, or
-# (when that one was built without libpython) the system's. Its path lies in python3.txt of the build folder.
-set(PREFORK_PYTHON_OLDEST 3.9)
+# prefork_bridge and prefork-worker, for the interpreter that the worker embeds; its path lies in python3.txt of the build folder.
+include(ChoosePython)
+
 if(SKBUILD AND NOT PREFORK_PYTHON)
   set(PREFORK_PYTHON ${Python3_EXECUTABLE})  # a wheel is for the interpreter that pip runs on
 endif()
-
-# prefork_ask_python(PROGRAM OUT_ANSWER OUT_WHY_NOT): what embeddable.py says about one interpreter.
-function(prefork_ask_python program answer why_not)
-  execute_process(COMMAND ${program} ${CMAKE_SOURCE_DIR}/tools/cmake/embeddable.py
-    RESULT_VARIABLE status OUTPUT_VARIABLE lines ERROR_VARIABLE why OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_STRIP_TRAILING_WHITESPACE)
-  string(REPLACE "\n" ";" lines "${lines}")
-  if(status EQUAL 0)
-    list(GET lines 1 version)
-    if(version VERSION_LESS PREFORK_PYTHON_OLDEST)
-      set(status 1)
-      set(why "it is ${version}, and prefork needs ${PREFORK_PYTHON_OLDEST}")
-    endif()
-  endif()
-  if(status EQUAL 0)
-    set(${answer} "${lines}" PARENT_SCOPE)
-  else()
-    set(${answer} "" PARENT_SCOPE)
-    set(${why_not} "${program}: ${why}" PARENT_SCOPE)
-  endif()
-endfunction()
-
-function(prefork_choose_python answer)
-  if(PREFORK_PYTHON)
-    prefork_ask_python(${PREFORK_PYTHON} found why)
-    if(NOT found)
-      message(FATAL_ERROR "PREFORK_PYTHON cannot be embedded. ${why}")
-    endif()
-  else()
-    find_program(PREFORK_PATH_PYTHON NAMES python3 REQUIRED)
-    prefork_ask_python(${PREFORK_PATH_PYTHON} found why)
-    if(NOT found)
-      prefork_ask_python(/usr/bin/python3 found system_why)
-      if(NOT found)
-        message(FATAL_ERROR "No python3 can be embedded. ${why}; ${system_why}. Install python3-dev, or set PREFORK_PYTHON.")
-      endif()
-      message(STATUS "python: ${why}; embedding /usr/bin/python3")
-    endif()
-  endif()
-  set(${answer} "${found}" PARENT_SCOPE)
-endfunction()
-
 prefork_choose_python(PREFORK_PYTHON_FOUND)
 list(GET PREFORK_PYTHON_FOUND 0 Python3_EXECUTABLE)
 list(GET PREFORK_PYTHON_FOUND 1 PREFORK_PYTHON_VERSION)
