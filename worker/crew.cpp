@@ -77,7 +77,8 @@ Crew::Slept Crew::sleep_on_bell(std::unique_lock<std::mutex>& lock) {
   lock.unlock();
   pollfd wait{channel_.own_bell.fd(), POLLIN, 0};
   const int got = ::poll(&wait, 1, kHeartbeatMs);
-  const bool interrupted = got < 0 && errno == EINTR;
+  // After a heartbeat too: a signal that came just before poll() did not interrupt it.
+  const bool interrupted = got == 0 || (got < 0 && errno == EINTR);
   lock.lock();
   channel_.own_bell.disarm();
   if (got > 0) channel_.own_bell.drain();

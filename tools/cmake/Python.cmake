@@ -20,6 +20,10 @@ if(PREFORK_BRIDGE_MAIN)
   target_compile_definitions(prefork_bridge PRIVATE
     PREFORK_PYTHON_EXECUTABLE="${Python3_EXECUTABLE}" PREFORK_SOURCE_FOLDER="${CMAKE_SOURCE_DIR}")
   prefork_executable(prefork-worker python/bridge/main.cpp prefork_bridge)
+  # CMake makes no run path for a library named libpython3.11.so.1.0; the loader would take another installation's of the same version.
+  get_filename_component(PREFORK_PYTHON_LIBRARY_FOLDER ${Python3_LIBRARY} DIRECTORY)
+  set_target_properties(prefork-worker PROPERTIES
+    BUILD_RPATH ${PREFORK_PYTHON_LIBRARY_FOLDER} INSTALL_RPATH ${PREFORK_PYTHON_LIBRARY_FOLDER})
   # Extension modules find the interpreter's symbols in the executable when libpython is static.
   set_target_properties(prefork-worker PROPERTIES ENABLE_EXPORTS ON)
   if(Python3_LIBRARY MATCHES "\\.a$")

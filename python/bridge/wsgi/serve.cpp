@@ -110,6 +110,10 @@ int serve_wsgi(Startup& startup) {
   if (threads == 1) return serve_here(serving);
   for (unsigned i = 1; i <= threads; ++i) {
     if (start_thread(serving, i)) continue;
+    if (quitting() && PyErr_ExceptionMatches(PyExc_SystemExit) != 0) {
+      PyErr_Clear();
+      return kExitOk;
+    }
     log_error("A thread cannot be started");
     return kExitBoot;
   }
