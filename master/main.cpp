@@ -4,11 +4,22 @@
 #include <unistd.h>
 
 #include "master/config_load.hpp"
+#include "master/server.hpp"
 #include "version.hpp"
 
 namespace {
 
 void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+// Before the error log is open; debug notices only where they were asked for.
+void say_notices(const prefork::CommandLine& line) {
+  using Level = prefork::Notice::Level;
+  for (const prefork::Notice& notice : line.notices) {
+    const bool shown = line.config.loglevel == "debug" || (notice.level == Level::Info && line.config.loglevel == "info") ||
+                       (notice.level == Level::Warning && (line.config.loglevel == "info" || line.config.loglevel == "warning"));
+    if (shown) std::fprintf(stderr, "prefork: %s\n", notice.text.c_str());
+  }
+}
 
 int run(const prefork::CommandLine& line) {
   using Action = prefork::CommandLine::Action;
@@ -20,10 +31,12 @@ int run(const prefork::CommandLine& line) {
       print(line.config.print_config == "json" ? prefork::print_config_json(line) : prefork::print_config_text(line));
       return 0;
     case Action::CheckConfig:
-    case Action::Control:
-    case Action::Serve: break;
+    case Action::Control: break;
+    case Action::Serve:
+      say_notices(line);
+      return prefork::serve(line.config);
   }
-  std::fputs("prefork: the server is not built yet\n", stderr);
+  std::fputs("prefork: this is not built yet\n", stderr);
   return 1;
 }
 
