@@ -186,8 +186,8 @@ def test_an_interrupt_ends_the_run_with_its_report(server):
 
 
 def test_a_slow_head_that_is_refused_is_no_failure(server):
-    report = load("-c", 3, "-d", 0.5, "--mode", "slow-head", "--slow-interval", 10, "-H", "X-Impatient: 1", server.url + "/")
-    assert report["slow_cut"] > 0
+    report = load("-c", 3, "-n", 3, "-d", 60, "--mode", "slow-head", "--slow-interval", 5, "-H", "X-Impatient: 1", server.url + "/")
+    assert report["slow_cut"] == 3
     assert report["failures"] == {}
 
 
