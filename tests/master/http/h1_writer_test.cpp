@@ -193,6 +193,21 @@ TEST(H1Writer, RefusesWhatWouldSplitOrMislead) {
   }
 }
 
+TEST(H1Writer, FindsABadByteAnywhereInAValue) {
+  for (std::size_t length = 1; length < 40; ++length) {
+    for (std::size_t at = 0; at < length; ++at) {
+      for (int byte = 0; byte < 256; ++byte) {
+        std::string value(length, 'v');
+        value[at] = static_cast<char>(byte);
+        std::vector<char> out;
+        ReplyPlan plan;
+        const Record record(200, {{"X-A", value}});
+        ASSERT_EQ(bool{write_reply_head(record.view, {}, plan, out)}, byte == 0 || byte == '\r' || byte == '\n') << length << " " << at << " " << byte;
+      }
+    }
+  }
+}
+
 // PEP 3333 and RFC 9110 5.5: these are the application's freedom.
 TEST(H1Writer, KeepsWhatTheApplicationMaySend) {
   EXPECT_EQ(head_of(Record(299, {}, "Custom Words"), complete(0)).text.substr(0, 27), "HTTP/1.1 299 Custom Words\r\n");
