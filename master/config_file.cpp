@@ -112,14 +112,13 @@ Kind kind_named(const std::string& name) {
   return found == kKinds.end() ? Kind::Other : found->second;
 }
 
-const std::vector<std::string>& setting_names() {
-  static const std::vector<std::string> kNames = [] {
-    std::vector<std::string> names;
-    for (const SettingSection& section : setting_sections())
-      for (const Setting& setting : section.settings) names.emplace_back(setting.name);
-    return names;
-  }();
-  return kNames;
+// A function may be a mistyped hook, a value a mistyped setting of the other kinds.
+std::string nearest_setting(const std::string& name, Kind kind) {
+  std::vector<std::string> names;
+  for (const SettingSection& section : setting_sections())
+    for (const Setting& setting : section.settings)
+      if ((setting.shape == Shape::Callable) == (kind == Kind::Callable)) names.emplace_back(setting.name);
+  return nearest_name(name, names);
 }
 
 void take_record(ConfigFile& file, const std::string& name, Fields& fields) {
@@ -135,7 +134,7 @@ void take_record(ConfigFile& file, const std::string& name, Fields& fields) {
     return;
   }
   // A file has variables of its own; only what looks like a mistyped setting is worth a warning.
-  const std::string nearest = nearest_name(name, setting_names());
+  const std::string nearest = nearest_setting(name, value.kind);
   if (!nearest.empty()) file.notices.push_back({Notice::Level::Warning, origin + ": " + name + " is no setting and is ignored; did you mean " + nearest + "?"});
   else if (value.kind != Kind::Callable && value.kind != Kind::Other)
     file.notices.push_back({Notice::Level::Debug, origin + ": " + name + " is no setting"});

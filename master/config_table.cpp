@@ -55,7 +55,7 @@ const Setting* find_setting(std::string_view name) {
 
 std::string nearest_name(std::string_view mistyped, std::span<const std::string> names) {
   std::string nearest;
-  std::size_t least = mistyped.size() / 3 + 1;   // one mistake in three letters is no longer a typing error
+  std::size_t least = std::max<std::size_t>(mistyped.size() / 4, 1) + 1;   // more mistakes than one in four letters make another word
   for (const std::string& name : names) {
     const std::size_t distance = edit_distance(mistyped, name);
     if (distance >= least) continue;
