@@ -38,7 +38,7 @@ class Case:
     threads: int = 1
     pinned: bool = True       # the whole server on one core, the client on another
     logged: bool = False      # with the access log on
-    kind: str = "wrk"         # wrk, ws, head-of-line
+    kind: str = "wrk"         # wrk, ws, head-of-line, idle
     quick: bool = False       # part of --quick
 
     def setup(self):
@@ -75,6 +75,7 @@ def _wsgi():
     yield case("stream", "16 KB x 100 streamed, c=8", "stream", same(wsgi_app.PIECE * 100), connections=8, quick=True)
     yield case("file-1m", "1 MB file (wsgi.file_wrapper), c=8", "file", same(wsgi_app.MEGABYTE), connections=8, quick=True)
     yield case("pipelined", "hello pipelined x16, c=64", pipeline=16, quick=True)
+    yield case("idle-10k", "hello, 8 headers, c=64, beside 10,000 idle connections", headers=BROWSER, kind="idle")
     yield case("access-log", "hello, 8 headers, access log, c=64", headers=BROWSER, logged=True)
     yield Case("flask", "Flask, c=64", "wsgi", "flask_app:app", same(HELLO), headers=BROWSER, quick=True)
     yield Case("django", "Django, c=64", "wsgi", "django_app:app", same(HELLO), headers=BROWSER)

@@ -7,13 +7,16 @@ benchmarks/results/NAME, for a release).
 """
 
 import argparse
+import contextlib
 import os
 import pathlib
+import resource
 import subprocess
 import sys
 import tempfile
 import time
 
+IDLE = 10_000
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
 
@@ -69,6 +72,24 @@ def environment(file_path):
     env["PATH"] = f"{sys.prefix}/bin{os.pathsep}{env['PATH']}"
     env["PYTHONPATH"] = str(HERE / "apps")
     return env
+
+
+@contextlib.contextmanager
+def idle_connections(process, count):
+    """So many keep-alive connections to the server, of which one asks something now and then."""
+    import drive
+
+    client = drive.start_load(process.port, "-c", count, "-r", 1, "-d", 600)
+    try:
+        deadline = time.monotonic() + 20
+        while process.descriptors() < count and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if process.descriptors() < count:
+            raise RuntimeError(f"{process.descriptors()} of {count} idle connections")
+        yield
+    finally:
+        client.terminate()
+        drive.finish_load(client)
 
 
 class Bench:
@@ -131,8 +152,12 @@ class Bench:
         rounds = {name: [] for name in ready}
         for _ in range(self.options.rounds):
             for name, process in ready.items():
-                rounds[name].append(self.measure(case, process, client))
-        self.results[case.name].update({name: report.summarise(found) for name, found in rounds.items()})
+                try:
+                    rounds[name].append(self.measure(case, process, client))
+                except RuntimeError as error:
+                    print(f"{case.name}: {name}: {error}", file=sys.stderr)
+        for name, found in rounds.items():
+            self.results[case.name][name] = report.summarise(found) if found else {"left_out": "no round was finished"}
         self.say(case)
 
     def measure(self, case, process, client):
@@ -145,10 +170,15 @@ class Bench:
             found = drive.from_load(drive.run_load(process.port, "--mode", "ws", "-c", case.connections, "-d", seconds, cpu=client))
         elif case.kind == "head-of-line":
             found = self.head_of_line(case, process, seconds)
+        elif case.kind == "idle":
+            with idle_connections(process, IDLE):
+                before = processes.cpu_ns(process.pids())
+                found = drive.run_wrk(case, process.port, seconds, client)
+                found |= {"cpu_ns": processes.cpu_ns(process.pids()) - before, "pss": process.memory()}
         else:
             found = drive.run_wrk(case, process.port, seconds, client)
-        found["cpu_ns"] = processes.cpu_ns(process.pids()) - before
-        found["pss"] = process.memory()
+        found.setdefault("cpu_ns", processes.cpu_ns(process.pids()) - before)
+        found.setdefault("pss", process.memory())
         return found
 
     def head_of_line(self, case, process, seconds):
@@ -262,6 +292,8 @@ def only_table(options):
 def main():
     options = arguments()
     in_own_environment()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))   # for the servers and clients too
     import cases
     import peers
 

@@ -24,6 +24,7 @@ def _case(name, title, app, length, goal=None, **more):
 CASES = [
     *(_case(f"hello-{c}", f"EchoApp hello, 8 headers, c={c}", "hello 13", 13, goal, headers=BROWSER, connections=c)
       for c, goal in ((8, 2.0), (64, 1.6), (256, 1.8), (512, None))),
+    _case("idle-10k", "EchoApp hello, 8 headers, c=64, beside 10,000 idle connections", "hello 13", 13, 1.6, headers=BROWSER, kind="idle"),
     _case("pipelined", "EchoApp hello pipelined x16, c=64", "hello 13", 13, headers=BROWSER, pipeline=16),
     _case("echo-64k", "EchoApp 64 KB echo, c=16", "echo 65536", 65536, path="/echo", body_bytes=65536, connections=16),
     _case("reply-1m", "EchoApp 1 MB reply, c=8", "hello 1048576", 1 << 20, path="/len/1048576", connections=8),

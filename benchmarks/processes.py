@@ -105,6 +105,14 @@ class Running:
     def pids(self):
         return tree(self.pid)
 
+    def descriptors(self):
+        """Open files of all its processes."""
+        count = 0
+        for pid in self.pids():
+            with contextlib.suppress(OSError):
+                count += len(os.listdir(f"/proc/{pid}/fd"))
+        return count
+
     def memory(self):
         """PSS in KiB: of the first process, and of those below it."""
         first, *rest = self.pids()
