@@ -1,5 +1,6 @@
 #include "worker/context.hpp"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,25 +16,22 @@
 namespace prefork::worker {
 namespace {
 
-wire::Settings read_settings(int fd) {
-  if (fd < 0) return {};
-  const shm::UniqueFd owned(fd);
-  std::string text;
-  std::array<char, 4096> piece{};
-  for (;;) {
-    const ssize_t got = ::pread(fd, piece.data(), piece.size(), static_cast<off_t>(text.size()));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw std::system_error(errno, std::system_category(), "reading the settings");
-    if (got == 0) return wire::Settings::decode(text);
-    text.append(piece.data(), static_cast<std::size_t>(got));
-  }
-}
-
 int parse_number(std::string_view text) {
   int value = -1;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || end != text.data() + text.size()) throw std::runtime_error("malformed attachment number: " + std::string(text));
   return value;
+}
+
+// What the master left inheritable for this process alone.
+int close_on_exec(int fd) {
+  if (fd >= 0) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+  return fd;
+}
+
+wire::Settings take_settings(const Attachment& attachment) {
+  const shm::UniqueFd owned(attachment.settings_fd);
+  return read_settings(attachment);
 }
 
 }  // namespace
@@ -68,13 +66,26 @@ Attachment Attachment::from_text(std::string_view text) {
   return attachment;
 }
 
-Context::Context(const Attachment& attachment) : Context(attachment, read_settings(attachment.settings_fd)) {}
+wire::Settings read_settings(const Attachment& attachment) {
+  if (attachment.settings_fd < 0) return {};
+  std::string text;
+  std::array<char, 4096> piece{};
+  for (;;) {
+    const ssize_t got = ::pread(attachment.settings_fd, piece.data(), piece.size(), static_cast<off_t>(text.size()));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw std::system_error(errno, std::system_category(), "reading the settings");
+    if (got == 0) return wire::Settings::decode(text);
+    text.append(piece.data(), static_cast<std::size_t>(got));
+  }
+}
+
+Context::Context(const Attachment& attachment) : Context(attachment, take_settings(attachment)) {}
 
 Context::Context(const Attachment& attachment, wire::Settings settings)
-    : own_bell_(attachment.own_bell_fd),
-      master_bell_(attachment.master_bell_fd),
-      side_(attachment.side_fd),
-      region_(shm::Region::attach(shm::UniqueFd(attachment.region_fd), shm::Layout(attachment.geometry).total)),
+    : own_bell_(close_on_exec(attachment.own_bell_fd)),
+      master_bell_(close_on_exec(attachment.master_bell_fd)),
+      side_(close_on_exec(attachment.side_fd)),
+      region_(shm::Region::attach(shm::UniqueFd(close_on_exec(attachment.region_fd)), shm::Layout(attachment.geometry).total)),
       channel_(shm::Parts(region_.bytes(), attachment.geometry), own_bell_.get(), master_bell_.get()),
       settings_(std::move(settings)),
       worker_id_(attachment.worker_id),

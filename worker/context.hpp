@@ -28,6 +28,10 @@ struct Attachment {
   static Attachment from_text(std::string_view text);
 };
 
+// The settings behind the attachment's descriptor, which stays open and can be read again; empty without one. Throws std::system_error.
+wire::Settings read_settings(const Attachment& attachment);
+
+// Takes the attachment's descriptors over. They are closed when the application starts another program.
 class Context {
  public:
   explicit Context(const Attachment& attachment);  // throws std::system_error, std::runtime_error

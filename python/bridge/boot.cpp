@@ -15,6 +15,8 @@ namespace {
 
 PyObject* boot = nullptr;  // the module; lives as long as the process
 
+}  // namespace
+
 std::string executable_folder() {
   std::array<char, PATH_MAX> path{};
   const ssize_t length = ::readlink("/proc/self/exe", path.data(), path.size());
@@ -22,8 +24,6 @@ std::string executable_folder() {
   const std::string whole(path.data(), static_cast<std::size_t>(length));
   return whole.substr(0, whole.rfind('/'));
 }
-
-}  // namespace
 
 std::string package_parent() {
   // A wheel has site-packages/prefork/bin/prefork-worker, the source tree python/prefork and build/PRESET/prefork-worker.
@@ -34,8 +34,7 @@ std::string package_parent() {
   return {};
 }
 
-void load_boot() {
-  const std::string parent = package_parent();
+void load_boot(const std::string& parent) {
   PyObject* path = PySys_GetObject("path");
   const PyRef entry = PyRef::steal(PyUnicode_DecodeFSDefault(parent.c_str()));
   // On the path for the time of the import only: the application sees its own environment.

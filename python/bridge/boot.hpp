@@ -10,7 +10,7 @@
 namespace prefork::bridge {
 
 // Imports prefork._boot of this installation, whichever prefork the application's environment may have. Throws std::runtime_error.
-void load_boot();
+void load_boot(const std::string& package_parent);
 
 // prefork._boot.NAME(…), arguments as for Py_BuildValue.
 PyRef call_boot(const char* function, const char* format, ...);
@@ -21,7 +21,9 @@ bool error_is_hint();
 // The settings as {name: text}.
 PyRef settings_dict(const wire::Settings& settings);
 
-// The folder that holds the package: beside the installed executables, else the source tree's.
+// The folder that holds the package: beside the installed executables, else the source tree's; empty when there is none.
 std::string package_parent();
+// Where this executable lies.
+std::string executable_folder();
 
 }  // namespace prefork::bridge

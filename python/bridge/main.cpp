@@ -1,22 +1,50 @@
 // prefork-worker: a worker process. The master starts it with the attachment (worker/context.hpp) as its only argument.
-#include <cstdio>
-#include <exception>
-#include <memory>
+// For an environment of another Python than the embedded one it becomes that Python, which loads the same bridge as an extension module.
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <stdexcept>
+
+#include "python/bridge/boot.hpp"
 #include "python/bridge/interpreter.hpp"
 #include "python/bridge/worker_main.hpp"
 
+namespace {
+
+using namespace prefork;
+
+// Does not return when it succeeds. The descriptors of the attachment go along.
+[[noreturn]] void become_host(const std::string& python, const char* attachment) {
+  const std::string script = bridge::package_parent() + "/prefork/_host.py";
+  const std::string modules = bridge::executable_folder() + "/hosts";
+  ::execl(python.c_str(), python.c_str(), script.c_str(), modules.c_str(), attachment, nullptr);
+  throw std::runtime_error("the application's environment has no " + python + ": " + std::strerror(errno));
+}
+
+int run(int argc, char** argv) {
+  const auto attachment = worker::Attachment::from_text(argv[1]);
+  const auto settings = worker::read_settings(attachment);
+  bridge::adopt_process(settings);
+  const std::string python = bridge::environment_python(settings);
+  if (!bridge::embeds(python)) become_host(python, argv[1]);
+  worker::Context context(attachment);
+  bridge::set_title(settings, argc, argv);
+  const bridge::Interpreter interpreter(settings);
+  return bridge::run_worker(context, bridge::package_parent());
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
-  using namespace prefork;
   if (argc != 2) {
     std::fputs("prefork-worker is started by prefork\n", stderr);
     return 2;
   }
   try {
-    worker::Context context(worker::Attachment::from_text(argv[1]));
-    bridge::adopt_process(context, argc, argv);
-    const bridge::Interpreter interpreter(context.settings());
-    return bridge::run_worker(context);
+    return run(argc, argv);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "prefork-worker: %s\n", error.what());
     return bridge::kExitBoot;

@@ -56,33 +56,32 @@ int boot_and_serve(worker::Context& context, Hooks& hooks) {
 
 }  // namespace
 
-void adopt_process(const worker::Context& context, int argc, char** argv) {
+void adopt_process(const wire::Settings& settings) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::prctl(PR_SET_NAME, "prefork-worker");
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  const auto& settings = context.settings();
-  // The master may have died before the line above: its process id says so.
+  // The master may have died before the first line: its process id says so.
   const long master = settings.number("master_pid");
   if (master != 0 && ::getppid() != static_cast<pid_t>(master)) ::_exit(kExitOk);
-  const std::string name(settings.get("proc_name", "prefork"));
-  const std::string title = "prefork: worker [" + name + "]";
-  ::prctl(PR_SET_NAME, "prefork-worker");
-  if (argc < 1) return;
-  // ps shows the memory of the arguments; the attachment in it is of no use to anybody.
+}
+
+void set_title(const wire::Settings& settings, int argc, char** argv) {
+  const std::string title = "prefork: worker [" + std::string(settings.get("proc_name", "prefork")) + "]";
   char* const start = argv[0];
-  const std::size_t room = static_cast<std::size_t>(argv[argc - 1] + std::strlen(argv[argc - 1]) - start);
+  const auto room = static_cast<std::size_t>(argv[argc - 1] + std::strlen(argv[argc - 1]) - start);
   std::memset(start, 0, room);
   std::memcpy(start, title.data(), std::min(title.size(), room));
 }
 
-int run_worker(worker::Context& context) {
+int run_worker(worker::Context& context, const std::string& package_parent) {
   const auto& settings = context.settings();
   set_log_level(settings.get("loglevel", "info"));
   int status = kExitBoot;
   try {
     prepare_interpreter(settings);
-    load_boot();
+    load_boot(package_parent);
     Hooks hooks(context);
     install_signals(hooks);
     status = boot_and_serve(context, hooks);

@@ -16,9 +16,9 @@ find_package(Python3 ${PREFORK_PYTHON_VERSION} REQUIRED COMPONENTS Interpreter D
 file(GLOB PREFORK_BRIDGE_MAIN CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/python/bridge/main.cpp)
 if(PREFORK_BRIDGE_MAIN)
   prefork_layer(prefork_bridge DIRECTORIES python/bridge python/bridge/wsgi python/bridge/asgi python/bridge/native
-    EXCLUDE python/bridge/main.cpp LINK prefork_worker Python3::Python)
-  target_compile_definitions(prefork_bridge PRIVATE
-    PREFORK_PYTHON_EXECUTABLE="${Python3_EXECUTABLE}" PREFORK_SOURCE_FOLDER="${CMAKE_SOURCE_DIR}")
+    EXCLUDE python/bridge/main.cpp python/bridge/host_main.cpp LINK prefork_worker Python3::Python)
+  set(PREFORK_BRIDGE_DEFINITIONS PREFORK_PYTHON_EXECUTABLE="${Python3_EXECUTABLE}" PREFORK_SOURCE_FOLDER="${CMAKE_SOURCE_DIR}")
+  target_compile_definitions(prefork_bridge PRIVATE ${PREFORK_BRIDGE_DEFINITIONS})
   prefork_executable(prefork-worker python/bridge/main.cpp prefork_bridge)
   # CMake makes no run path for a library named libpython3.11.so.1.0; the loader would take another installation's of the same version.
   get_filename_component(PREFORK_PYTHON_LIBRARY_FOLDER ${Python3_LIBRARY} DIRECTORY)
@@ -29,4 +29,5 @@ if(PREFORK_BRIDGE_MAIN)
   if(Python3_LIBRARY MATCHES "\\.a$")
     target_link_libraries(prefork-worker PRIVATE "-Wl,--whole-archive,${Python3_LIBRARY},--no-whole-archive" ${CMAKE_DL_LIBS} m util)
   endif()
+  include(Hosts)
 endif()
