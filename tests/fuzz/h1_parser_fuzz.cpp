@@ -61,7 +61,7 @@ void check(const Message& message) {
                     message.target.find('\0') == std::string::npos;
   if (!fine) std::abort();
   for (const auto& [name, value] : message.fields) {
-    if (name.empty() || name.find_first_of(" :\r\n\t_ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 0) std::abort();
+    if (name.empty() || name.find_first_of(" :\r\n\tABCDEFGHIJKLMNOPQRSTUVWXYZ") != std::string::npos) std::abort();
     if (value.find_first_of("\r\n") != std::string::npos || value.find('\0') != std::string::npos) std::abort();
     if (!value.empty() && (value.front() == ' ' || value.back() == ' ' || value.back() == '\t')) std::abort();
   }
