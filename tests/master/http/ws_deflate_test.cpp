@@ -277,6 +277,17 @@ TEST(WsDeflate, AcceptsExactlyTheLimit) {
   }
 }
 
+TEST(WsDeflate, CountsTheLimitAnewForEveryMessage) {
+  WsOptions options;
+  options.max_message = 1000;
+  Server server(options, WsDeflateTerms{});
+  ClientDeflate client;
+  for (unsigned i = 0; i < 10; ++i) {
+    const std::string message = noise(1000, i);
+    ASSERT_THAT(server.feed(packed_frame(2, client.compress(message))), ElementsAre(binary(message)));
+  }
+}
+
 TEST(WsDeflate, RefusesEndlessEmptyBlocks) {
   WsOptions options;
   options.max_message = 1000;
