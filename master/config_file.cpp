@@ -11,6 +11,7 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 
 #include "master/config_sources.hpp"
 #include "shm/fd.hpp"
@@ -82,7 +83,7 @@ HelperOutput run_helper(std::vector<std::string> arguments, const Environment& e
   const int error = posix_spawnp(&pid, arguments[0].c_str(), &settings.actions_, &settings.attributes_, pointers(arguments).data(), pointers(variables).data());
   writing.reset();
   if (error != 0) {
-    throw ConfigError(shown + ": cannot run " + arguments[0] + " to read it: " + std::strerror(error) + "; give the application's interpreter with --python", 1);
+    throw ConfigError(shown + ": cannot run " + arguments[0] + ": " + std::strerror(error) + "; give the application's interpreter with --python", 1);
   }
   HelperOutput output{read_all(reading.get()), 0};
   // ECHILD: as process 1, the supervisor may have reaped it. The end record tells whether it did its work.
@@ -210,6 +211,14 @@ std::string find_python(const std::string& given, const std::string& directory, 
     for (const std::string& folder : split_words(path->second, ':'))
       if (is_executable(fs::path(folder) / name)) return (fs::path(folder) / name).string();
   return name;
+}
+
+std::string real_interpreter(const std::string& python, const Environment& environment) {
+  std::ifstream file(python, std::ios::binary);
+  char mark[2] = {};
+  if (!file.read(mark, sizeof mark) || mark[0] != '#' || mark[1] != '!') return python;
+  const HelperOutput output = run_helper({python, "-c", "import sys; sys.stdout.write(sys.executable)"}, environment, "the setting python");
+  return output.text.starts_with('/') ? output.text : python;
 }
 
 std::string python_package_directory(const Environment& environment) {

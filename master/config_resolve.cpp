@@ -85,6 +85,7 @@ class Resolver {
     if (!given_directory.empty() && !fs::is_directory(config_.chdir)) refuse("chdir", "'" + given_directory + "' given; allowed: a directory that exists");
     config_.python = find_python(config_.python, line_.launch_directory, line_.environment);
     if (given("python") && access(config_.python.c_str(), X_OK) != 0) refuse("python", "'" + config_.python + "' given; allowed: a Python interpreter that can be run");
+    config_.python = real_interpreter(config_.python, line_.environment);
     for (const auto& [name, field] : {std::pair{"env_file", &Config::env_file}, {"logconfig", &Config::logconfig}, {"logconfig_json", &Config::logconfig_json}}) {
       std::string& path = config_.*field;
       if (path.empty()) continue;

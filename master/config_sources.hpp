@@ -76,6 +76,10 @@ struct ConfigFile {
 // The interpreter of the application's environment, for a --python that may be "".
 [[nodiscard]] std::string find_python(const std::string& given, const std::string& directory, const Environment& environment);
 
+// The program behind a script that only chooses one, as version managers put on PATH: whoever embeds the interpreter needs
+// the program itself.
+[[nodiscard]] std::string real_interpreter(const std::string& python, const Environment& environment);
+
 // Fills what follows from other settings and checks what single values cannot show. Throws ConfigError.
 void resolve_config(CommandLine& command_line);
 

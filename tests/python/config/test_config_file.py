@@ -159,7 +159,7 @@ def test_files_and_interpreters_that_are_not_there(folder):
     folder.write("gunicorn.conf.py", "workers = 2\n")
     status, errors = folder.refusal("--python", "/no/python", "--print-config")
     assert status == 1
-    assert errors.startswith("prefork: gunicorn.conf.py: cannot run /no/python to read it: No such file")
+    assert errors.startswith("prefork: gunicorn.conf.py: cannot run /no/python: No such file")
 
 
 def test_the_interpreter_of_the_virtual_environment_reads_the_file(folder):
@@ -169,6 +169,15 @@ def test_the_interpreter_of_the_virtual_environment_reads_the_file(folder):
     assert folder.values(env={"VIRTUAL_ENV": str(venv)})["proc_name"] == str(venv)
     assert folder.values("--python", str(venv / "bin" / "python"))["proc_name"] == str(venv)
     assert folder.values(env={"VIRTUAL_ENV": str(venv)})["python"] == str(venv / "bin" / "python")
+
+
+def test_a_script_that_chooses_an_interpreter_is_looked_through(folder):
+    shim = folder.path / "python3"
+    shim.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    shim.chmod(0o755)
+    real = os.path.realpath(subprocess.run([sys.executable, "-c", "import sys; print(sys.executable)"], capture_output=True, text=True).stdout.strip())
+    path = f"{folder.path}:{os.environ['PATH']}"
+    assert os.path.realpath(folder.values(env={"PATH": path, "VIRTUAL_ENV": ""})["python"]) == real
 
 
 def test_the_file_runs_where_the_server_was_started(folder):
