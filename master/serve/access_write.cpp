@@ -4,7 +4,6 @@
 #include <ctime>
 
 #include "master/serve/access_format.hpp"
-#include "master/serve/json_text.hpp"
 
 namespace prefork::serve {
 namespace {

@@ -2,8 +2,8 @@
 #include <array>
 #include <cstdint>
 
+#include "master/http/utf8.hpp"
 #include "master/serve/access_format.hpp"
-#include "master/serve/json_text.hpp"
 
 namespace prefork::serve {
 namespace {
@@ -43,7 +43,7 @@ std::string basic_auth_user(std::string_view authorization) {
   std::string credentials;
   if (!decode_base64(authorization.substr(space + 1), credentials)) return {};
   std::string user = credentials.substr(0, credentials.find(':'));
-  return valid_utf8(user) ? user : std::string{};
+  return http::is_utf8(user) ? user : std::string{};
 }
 
 }  // namespace prefork::serve

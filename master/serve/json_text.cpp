@@ -75,13 +75,4 @@ void append_json_string(std::string& out, std::string_view text) {
   out += '"';
 }
 
-bool valid_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const std::size_t length = static_cast<unsigned char>(text.front()) < 0x80 ? 1 : sequence_length(text);
-    if (length == 0) return false;
-    text.remove_prefix(length);
-  }
-  return true;
-}
-
 }  // namespace prefork::serve

@@ -10,6 +10,4 @@ namespace prefork::serve {
 // Appends with the surrounding quotes.
 void append_json_string(std::string& out, std::string_view text);
 
-[[nodiscard]] bool valid_utf8(std::string_view text);
-
 }  // namespace prefork::serve

@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "master/http/utf8.hpp"
 #include "master/serve/access_json.hpp"
-#include "master/serve/json_text.hpp"
 
 namespace {
 
@@ -21,7 +21,7 @@ std::size_t end_of_string(std::string_view text, std::size_t at) {
 }
 
 void check_json(std::string_view text) {
-  if (!prefork::serve::valid_utf8(text)) std::abort();
+  if (!prefork::http::is_utf8(text)) std::abort();
   int depth = 0;
   for (std::size_t at = 0; at < text.size();) {
     const char c = text[at];
