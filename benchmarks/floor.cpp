@@ -56,7 +56,7 @@ Job make_job(int argc, char** argv) {
 
 class Connection {
  public:
-  Connection(int epoll, int fd, const Job& job) : epoll_(epoll), fd_(fd), job_(job), in_(2 * job.body_bytes + 65'536, '\0') {}
+  Connection(int epoll, int fd, const Job& job) : epoll_(epoll), fd_(fd), job_(job), in_(2 * job.body_bytes + 8'192, '\0') {}
   ~Connection() { ::close(fd_); }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
