@@ -206,6 +206,15 @@ std::string find_python(const std::string& given, const std::string& directory, 
     const fs::path python = fs::path(venv->second) / "bin" / "python";
     if (is_executable(python)) return python.string();
   }
+  if (given.empty()) {
+    // Installed as a wheel: ENVIRONMENT/lib/python3.11/site-packages/prefork/bin/prefork.
+    const fs::path own = own_directory();
+    const fs::path python = own / "../../../../.." / "bin" / "python3";
+    if (own.parent_path().parent_path().filename() == "site-packages" && is_executable(python)) return python.lexically_normal().string();
+#ifdef PREFORK_PYTHON_EXECUTABLE
+    if (is_executable(PREFORK_PYTHON_EXECUTABLE)) return PREFORK_PYTHON_EXECUTABLE;
+#endif
+  }
   const std::string name = given.empty() ? "python3" : given;
   if (const auto path = environment.find("PATH"); path != environment.end())
     for (const std::string& folder : split_words(path->second, ':'))

@@ -29,5 +29,7 @@ if(PREFORK_BRIDGE_MAIN)
   if(Python3_LIBRARY MATCHES "\\.a$")
     target_link_libraries(prefork-worker PRIVATE "-Wl,--whole-archive,${Python3_LIBRARY},--no-whole-archive" ${CMAKE_DL_LIBS} m util)
   endif()
+  # The master names the interpreter; without an environment to serve it is the embedded one.
+  set_property(SOURCE ${CMAKE_SOURCE_DIR}/master/config_file.cpp APPEND PROPERTY COMPILE_DEFINITIONS PREFORK_PYTHON_EXECUTABLE="${Python3_EXECUTABLE}")
   include(Hosts)
 endif()
