@@ -54,7 +54,7 @@ struct WsEvent {
   bool is_text = false;
   bool clean = false;
   std::uint16_t code = 0;
-  std::span<const char> bytes;  // valid until the next call of the session, and as long as the input
+  std::span<const char> bytes;  // valid until the next feed, close, tick or release, and as long as the input
   std::string_view reason;      // likewise
 
   explicit operator bool() const { return kind != Kind::None; }
