@@ -53,7 +53,7 @@ void Inbox::accept(const shm::Record& record) {
       break;
     case wire::Kind::Cancel:
       if (wire::CancelRecord cancel; wire::read_record(record.payload, cancel)) stream.cancel_reason = cancel.reason;
-      stream.cancelled = true;
+      (stream.cancel_reason == wire::CancelReason::HalfClosed ? stream.half_closed : stream.cancelled) = true;
       break;
     case wire::Kind::Message: accept_message(stream, record); break;
     case wire::Kind::Close: accept_close(stream, record.payload); break;
@@ -134,7 +134,7 @@ Stream& Inbox::open_stream(std::uint32_t slot, std::uint32_t generation) {
   stream.open = true;
   stream.generation = generation;
   stream.owner = nullptr;
-  stream.body_ended = stream.body_aborted = stream.cancelled = stream.ws_closed = false;
+  stream.body_ended = stream.body_aborted = stream.cancelled = stream.half_closed = stream.ws_closed = false;
   stream.ws_code = 1005;
   stream.send_credit = first_credit_;
   ++open_streams_;

@@ -20,7 +20,7 @@ void Connection::consume(std::span<const char> in) {
     return;
   }
   PREFORK_FAULT_POINT("master.parse");
-  while (state_ == State::Open && step(in)) {
+  while ((state_ == State::Open || state_ == State::HalfClosed) && step(in)) {
   }
 }
 

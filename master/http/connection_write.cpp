@@ -73,7 +73,10 @@ ReplyFacts Connection::reply_facts(const H1Exchange& exchange) {
   // A body that still arrives is read to its end only when that is little; a client that waits for 100 Continue sends none.
   const bool length_known = exchange.request.head.content_length != wire::kUnknownLength;
   const bool much = length_known && !exchange.received && exchange.request.head.content_length - std::min(exchange.request.head.content_length, parser_.body_received()) > kUnreadBody;
-  facts.keep_alive = exchange.keep_alive && state_ == State::Open && !site_.draining && !much && !(exchange.expects_continue && !exchange.received);
+  // A connection that ends does so with the last of its replies: those before it must not say that nothing follows.
+  const bool ends = state_ != State::Open || site_.draining;
+  const bool last = exchanges_.back().get() == &exchange && leftover_.empty();
+  facts.keep_alive = exchange.keep_alive && !(ends && last) && !much && !(exchange.expects_continue && !exchange.received);
   return facts;
 }
 
