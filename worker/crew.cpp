@@ -65,7 +65,7 @@ Crew::Slept Crew::lead(std::unique_lock<std::mutex>& lock, For what) {
     leading_ = false;
     return Slept::Woken;
   }
-  outbox_.ring();  // nothing that was written stays untold while this thread sleeps
+  if (outbox_.untold()) outbox_.ring();  // nothing that was written stays untold while this thread sleeps
   const auto slept = sleep_on_bell(lock);
   leading_ = false;
   return slept;

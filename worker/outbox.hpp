@@ -54,6 +54,7 @@ class Outbox {
   // Rings the master. An end may wait a little while more requests are here to be answered: one bell for several replies.
   void ring();
   void ring_after_end(bool more_to_do);
+  bool untold() const { return oldest_unrung_ns_ != 0; }  // an end waits for its bell
 
  private:
   std::span<std::byte> claim(std::size_t bytes);

@@ -14,7 +14,7 @@ namespace prefork::dispatch {
 namespace {
 
 constexpr std::uint64_t kMostUnclaimed = 64;
-constexpr std::uint64_t kAheadNs = 100'000;           // so much work is put ahead of a worker
+constexpr std::uint64_t kAheadNs = 500'000;           // so much work is put ahead of a worker: what a standstill would delay it by is taken back
 constexpr std::uint64_t kStuckNs = 1'000'000;         // unclaimed records and no movement for so long
 constexpr std::uint64_t kStuckIdleNs = 20'000'000;    // the same while nothing is started there: it may only be descheduled
 constexpr std::size_t kRecordsPerTurn = 512;

@@ -56,7 +56,13 @@ void Connection::on_readable() {
   auto& buffer = site_.loop.read_buffer();
   const auto result = stream_->read(buffer);
   switch (result.what) {
-    case net::Io::Done: consume(std::span<const char>(buffer).first(result.bytes)); break;
+    case net::Io::Done:
+      if (state_ == State::WebSocket) {
+        websocket_->feed(std::span<char>(buffer).first(result.bytes));
+      } else {
+        consume(std::span<const char>(buffer).first(result.bytes));
+      }
+      break;
     case net::Io::WouldBlock: break;
     case net::Io::Eof: on_eof(); break;
     case net::Io::Failed: return on_gone();
@@ -76,6 +82,7 @@ void Connection::flush() {
   corked_ = false;
   if (state_ == State::Closed) return;
   if (!out_.flush(*stream_)) return on_gone();
+  if (state_ == State::WebSocket) websocket_->on_written();
   after_write();
 }
 
@@ -93,7 +100,7 @@ bool Connection::wants_input() const {
     case State::HalfClosed:
     case State::Closed: return false;
     case State::Closing: return true;  // discarded: an error answer must not be lost to a reset
-    case State::WebSocket: return true;
+    case State::WebSocket: return websocket_->wants_input();
     case State::Open: break;
   }
   if (!leftover_.empty()) return false;
@@ -115,12 +122,13 @@ void Connection::stop_reading_requests() {
 
 // Everything is written: the client must be able to read it before our side disappears (RFC 9112 9.6).
 void Connection::linger_or_close() {
+  if (state_ == State::Closed || state_ == State::Lingering) return;
   if (state_ == State::HalfClosed || broken_) return close_now();
   PREFORK_FAULT_POINT("master.linger");
   state_ = State::Lingering;
   stream_->end_write(net::Stream::Ending::Orderly);
   linger_due_ms_ = site_.loop.now_ms() + kLingerMs;
-  head_due_ms_ = idle_due_ms_ = body_check_ms_ = send_due_ms_ = 0;
+  head_due_ms_ = idle_due_ms_ = body_check_ms_ = send_due_ms_ = websocket_due_ms_ = 0;
   update_interest();
   schedule();
 }
@@ -154,12 +162,18 @@ void Connection::cancel_all(wire::CancelReason reason) {
 }
 
 void Connection::drain() {
-  if (state_ == State::Open && idle()) close_now();
+  if (state_ == State::Open && idle()) return close_now();
+  if (state_ == State::WebSocket) websocket_->close(1001, {});
 }
 
 // The client's side has ended. Between messages that is a half-close: what was asked is answered (RFC 9112 9.5 allows both).
 void Connection::on_eof() {
   if (state_ == State::Lingering) return close_now();
+  if (state_ == State::WebSocket) {
+    websocket_->on_eof();
+    return close_now();
+  }
+  if (websocket_) return close_now();  // nobody waits for the handshake's answer any more
   if (state_ == State::Closing) {
     state_ = State::HalfClosed;
     if (exchanges_.empty() && out_.empty()) close_now();
@@ -212,13 +226,14 @@ void Connection::schedule() {
       body_mark_ = parser_.body_received();
     }
   }
+  websocket_due_ms_ = state_ == State::WebSocket ? websocket_->due_ms() : 0;
   if (out_.empty() || state_ == State::Lingering) {
     send_due_ms_ = 0;
   } else if (send_due_ms_ == 0 || out_.sent() != sent_mark_) {
     send_due_ms_ = site_.timing.send_ms == 0 ? 0 : now + site_.timing.send_ms;
     sent_mark_ = out_.sent();
   }
-  const auto first = earliest({head_due_ms_, idle_due_ms_, body_check_ms_, send_due_ms_, linger_due_ms_, half_close_due_ms_});
+  const auto first = earliest({head_due_ms_, idle_due_ms_, body_check_ms_, send_due_ms_, linger_due_ms_, half_close_due_ms_, websocket_due_ms_});
   if (first == 0) {
     disarm();
   } else {
@@ -247,6 +262,11 @@ void Connection::on_deadline() {
       body_check_ms_ = 0;
       return refuse({408, "The request body arrives too slowly"});
     }
+  }
+  if (due(websocket_due_ms_)) {
+    websocket_due_ms_ = 0;
+    websocket_->on_tick();
+    if (state_ == State::Closed) return;
   }
   if (due(half_close_due_ms_)) {
     half_close_due_ms_ = 0;

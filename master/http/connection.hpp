@@ -17,6 +17,7 @@
 #include "master/http/h1_writer.hpp"
 #include "master/http/out_queue.hpp"
 #include "master/http/site.hpp"
+#include "master/http/websocket.hpp"
 #include "master/net/listener.hpp"
 #include "master/net/stream.hpp"
 
@@ -66,6 +67,7 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
 
  private:
   friend class Site;
+  friend class WebSocket;
   enum class State : std::uint8_t { Open, HalfClosed, Closing, Lingering, WebSocket, Closed };
 
   // reading (connection_read.cpp)
@@ -77,6 +79,7 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   void refuse(Refusal refusal);
   bool answer_here();
   void complete_request_facts(H1Exchange& exchange);
+  bool read_upgrade(H1Exchange& exchange);
   void on_eof();
   void abandon_incomplete();
   void submit_ready();
@@ -94,6 +97,9 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   void write_whole(H1Exchange& exchange, std::uint16_t status, std::string_view content_type, std::string_view body, std::string_view extra);
   void finish_own(H1Exchange& exchange, std::uint16_t status, bool keep_alive, std::span<const char> bytes);
   ReplyFacts reply_facts(const H1Exchange& exchange);
+  bool accept_websocket(H1Exchange& exchange, const ReplyEvent& event);
+  void put_raw(std::span<const char> bytes);
+  void websocket_over();
   void end_reply(H1Exchange& exchange, bool aborted);
   void write_error(H1Exchange& exchange, std::uint16_t status, const char* why);
   void put(H1Exchange& exchange, std::span<const iovec> pieces);
@@ -128,6 +134,7 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   H1Exchange* reading_ = nullptr;       // the one that is arriving
   std::vector<char> leftover_;          // bytes behind a full look-ahead
   OutQueue out_;
+  std::unique_ptr<WebSocket> websocket_;  // from a valid handshake on
 
   // Times, in milliseconds of the loop's clock; 0 is off.
   std::uint64_t head_due_ms_ = 0;
@@ -138,6 +145,7 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   std::uint64_t sent_mark_ = 0;
   std::uint64_t linger_due_ms_ = 0;
   std::uint64_t half_close_due_ms_ = 0;
+  std::uint64_t websocket_due_ms_ = 0;
   std::uint64_t discarded_ = 0;
 };
 

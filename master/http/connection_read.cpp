@@ -28,8 +28,8 @@ void Connection::consume(std::span<const char> in) {
 bool Connection::step(std::span<const char>& in) {
   if (reading_ == nullptr) {
     if (in.empty()) return false;
-    if (look_ahead_full()) {
-      leftover_.assign(in.begin(), in.end());
+    if (look_ahead_full() || websocket_) {
+      leftover_.insert(leftover_.end(), in.begin(), in.end());
       return false;
     }
     exchanges_.push_back(site_.make_exchange(*this));
@@ -66,6 +66,7 @@ void Connection::on_head_done() {
   if (site_.observer != nullptr) {
     if (const Refusal refusal = site_.observer->on_head(exchange, peer_)) return refuse(refusal);
   }
+  if (parser_.upgrade() && !site_.sync_workers() && !read_upgrade(exchange)) return;
   exchange.request.finish();
   if (site_.observer != nullptr && answer_here()) return;
   if (!parser_.body_expected()) return;  // MessageDone follows at once
@@ -76,6 +77,29 @@ void Connection::on_head_done() {
   }
   exchange.submitted = false;
   submit_ready();
+}
+
+// A WebSocket handshake is judged before an application sees it. False: it was refused. Applications that cannot speak WebSocket
+// get the request as any other.
+bool Connection::read_upgrade(H1Exchange& exchange) {
+  std::vector<WsField> fields;
+  for (const auto& field : exchange.request.fields()) fields.push_back({exchange.request.name(field), exchange.request.text(field.value)});
+  const WsDeflateWishes wishes;
+  const auto& head = exchange.request.head;
+  WsRequest handshake = read_ws_request(exchange.request.text(head.method_name), head.http_version, fields, site_.websocket.deflate ? &wishes : nullptr);
+  switch (handshake.verdict) {
+    case WsRequest::Verdict::NotWebSocket: return true;
+    case WsRequest::Verdict::BadRequest: refuse({400, handshake.reason}); return false;
+    case WsRequest::Verdict::UpgradeRequired: refuse({426, handshake.reason}); return false;
+    case WsRequest::Verdict::Valid: break;
+  }
+  if (parser_.body_expected()) {
+    refuse({400, "A WebSocket handshake has no body"});
+    return false;
+  }
+  exchange.request.head.flags |= wire::kWebSocket;
+  websocket_ = std::make_unique<WebSocket>(*this, std::move(handshake));
+  return true;
 }
 
 // 100 Continue, when it is this request's turn to be answered (RFC 9110 10.1.1).

@@ -45,6 +45,14 @@ bool Connection::on_reply(Exchange& base, const ReplyEvent& event) {
   PREFORK_FAULT_POINT("master.drain");
   if (exchange.ended) return true;
   bool fine = true;
+  if (state_ == State::WebSocket) {
+    fine = websocket_->on_reply(exchange, event);
+    if (event.end) exchange.ended = true;
+    if (broken_) on_gone();
+    if (state_ == State::WebSocket) give_credit();
+    if (state_ != State::Closed) after_write();
+    return fine;
+  }
   switch (event.kind) {
     case wire::Kind::Head: fine = write_head(exchange, event); break;
     case wire::Kind::Interim: fine = write_interim(exchange, event); break;
@@ -82,10 +90,12 @@ ReplyFacts Connection::reply_facts(const H1Exchange& exchange) {
 
 bool Connection::write_head(H1Exchange& exchange, const ReplyEvent& event) {
   if (exchange.head_written) return false;
+  if (websocket_ && event.head.head().status == 101) return accept_websocket(exchange, event);
   ReplyFacts facts = reply_facts(exchange);
   const auto body = event.head.body();
   if (event.end && !event.aborted) facts.complete_length = body.size();
   std::string lines;
+  websocket_.reset();  // refused, with an ordinary reply
   if (site_.observer != nullptr) {
     site_.observer->on_reply_head(exchange, event.head);
     if (site_.observer->wants_reply_fields()) {
@@ -117,6 +127,39 @@ bool Connection::write_head(H1Exchange& exchange, const ReplyEvent& event) {
   }
   put(exchange, std::span(used).first(count));
   return true;
+}
+
+bool Connection::accept_websocket(H1Exchange& exchange, const ReplyEvent& event) {
+  if (!is_front(exchange) || event.end) return false;
+  state_ = State::WebSocket;
+  exchange.head_written = true;
+  exchange.status = 101;
+  head_due_ms_ = idle_due_ms_ = body_check_ms_ = half_close_due_ms_ = 0;
+  if (!websocket_->accept(exchange, event)) return false;
+  if (!leftover_.empty() && state_ == State::WebSocket) {
+    std::vector<char> early;
+    early.swap(leftover_);
+    websocket_->feed(early);
+  }
+  return true;
+}
+
+void Connection::put_raw(std::span<const char> bytes) {
+  if (state_ == State::Closed) return;
+  const iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
+  if (!out_.write(*stream_, {&piece, 1}, {site_.buffers.reply_memory, 0})) broken_ = true;
+}
+
+// The closing handshake is done, or given up: what waits is sent, then the connection ends.
+void Connection::websocket_over() {
+  if (state_ != State::WebSocket) return;
+  state_ = State::Closing;
+  for (auto& exchange : exchanges_) {
+    if (!exchange->ended) site_.dispatcher.cancel(*exchange, wire::CancelReason::ClientGone);
+    if (site_.observer != nullptr) site_.observer->on_done(*exchange, peer_);
+    site_.recycle(std::move(exchange));
+  }
+  exchanges_.clear();
 }
 
 bool Connection::write_interim(H1Exchange& exchange, const ReplyEvent& event) {
@@ -201,6 +244,10 @@ void Connection::on_failure(Exchange& base, std::uint16_t status, const char* wh
   H1Exchange& exchange = as_h1(base);
   if (exchange.ended) return;
   if (site_.observer != nullptr) site_.observer->on_error(&exchange, why);
+  if (state_ == State::WebSocket) {
+    websocket_->close(status == 503 ? 1012 : 1011, {});  // 503: its worker was replaced in good order
+    return after_write();
+  }
   write_error(exchange, status, why);
   if (broken_) on_gone();
   if (state_ != State::Closed) after_write();

@@ -1,0 +1,143 @@
+#include "master/http/websocket.hpp"
+
+#include <algorithm>
+
+#include "master/http/connection.hpp"
+
+namespace prefork::http {
+namespace {
+
+// So much may lie in a worker that the application has not received, before reading stops.
+constexpr std::uint64_t kReceiveWindow = 1 << 20;
+constexpr std::size_t kLargestReply = 256 << 20;
+
+bool valid_field(const wire::ReplyField& field) {
+  const auto bad = [](char c) { return c == '\r' || c == '\n' || c == '\0'; };
+  return !field.name.empty() && std::none_of(field.name.begin(), field.name.end(), [&](char c) { return bad(c) || c == ':' || c == ' '; }) &&
+         std::none_of(field.value.begin(), field.value.end(), bad);
+}
+
+}  // namespace
+
+WebSocket::WebSocket(Connection& connection, WsRequest handshake) : connection_(connection), handshake_(std::move(handshake)) {
+  const auto& policy = connection_.site_.websocket;
+  options_.max_message = policy.max_message;
+  options_.ping_interval = std::chrono::milliseconds(policy.ping_interval_ms);
+  options_.ping_timeout = std::chrono::milliseconds(policy.ping_timeout_ms);
+  handshake_.subprotocols.clear();  // views into the request, which the application has now
+}
+
+WsTime WebSocket::now() const { return WsTime(std::chrono::nanoseconds(connection_.site_.loop.now_ns())); }
+
+bool WebSocket::accept(Exchange& exchange, const ReplyEvent& event) {
+  std::string subprotocol;
+  std::vector<std::pair<std::string, std::string>> copies;  // the worker can still write to the record
+  for (std::size_t i = 0; i < event.head.head().field_count; ++i) {
+    wire::ReplyField field;
+    if (!event.head.field(i, field) || !valid_field(field)) return false;
+    if (field.id == wire::Name::SecWebSocketProtocol) {
+      subprotocol = field.value;
+    } else if (field.id != wire::Name::SecWebSocketAccept && field.id != wire::Name::SecWebSocketExtensions && field.id != wire::Name::Connection &&
+               field.id != wire::Name::Upgrade && field.id != wire::Name::ContentLength && field.id != wire::Name::TransferEncoding) {
+      copies.emplace_back(field.name, field.value);
+    }
+  }
+  std::vector<WsField> extra;
+  for (const auto& [name, value] : copies) extra.push_back({name, value});
+  append_ws_accept(out_, handshake_, subprotocol, extra);
+  session_ = std::make_unique<WsSession>(options_, handshake_.deflate, out_, now());
+  exchange_ = &exchange;
+  exchange.body_credit = kReceiveWindow;
+  flush();
+  return true;
+}
+
+void WebSocket::feed(std::span<char> in) {
+  while (!over_) {
+    const WsEvent event = session_->feed(in, now());
+    if (!event) break;
+    handle(event);
+  }
+  flush();
+}
+
+void WebSocket::handle(const WsEvent& event) {
+  if (event.kind == WsEvent::Kind::Message) {
+    if (exchange_ == nullptr || exchange_->link == nullptr) return;
+    exchange_->body_credit -= std::min<std::uint64_t>(exchange_->body_credit, event.bytes.size());
+    exchange_->link->send_message(*exchange_, std::as_bytes(event.bytes), event.is_text);
+    return;
+  }
+  over_ = true;
+  if (told_close_ || exchange_ == nullptr || exchange_->link == nullptr) return;
+  told_close_ = true;
+  exchange_->link->send_close(*exchange_, event.code, event.reason);
+}
+
+bool WebSocket::on_reply(Exchange& exchange, const ReplyEvent& event) {
+  switch (event.kind) {
+    case wire::Kind::Message: {
+      exchange.reply_unacknowledged += event.bytes.size();
+      if (event.more || !partial_.empty()) {
+        if (partial_.size() + event.bytes.size() > kLargestReply) return false;
+        partial_.insert(partial_.end(), event.bytes.begin(), event.bytes.end());
+        if (event.more) break;
+      }
+      const auto whole = partial_.empty() ? event.bytes : std::span<const std::byte>(partial_);
+      const std::span<const char> message(reinterpret_cast<const char*>(whole.data()), whole.size());
+      exchange.body_bytes_sent += whole.size();
+      (void)(event.text ? session_->send_text(message) : session_->send_binary(message));
+      partial_.clear();
+      break;
+    }
+    case wire::Kind::Close: session_->close(event.close.code, wire::as_text(event.bytes), now()); break;
+    case wire::Kind::Body:
+      if (event.end) session_->close(event.aborted ? 1011 : 1000, {}, now());
+      break;
+    default: return false;
+  }
+  if (event.end) exchange_ = nullptr;
+  flush();
+  return true;
+}
+
+void WebSocket::close(std::uint16_t code, std::string_view reason) {
+  session_->close(code, reason, now());
+  if (exchange_ != nullptr && exchange_->link != nullptr && !told_close_) {
+    told_close_ = true;
+    exchange_->link->send_close(*exchange_, code, reason);
+  }
+  flush();
+}
+
+void WebSocket::on_eof() {
+  if (const WsEvent event = session_->connection_lost()) handle(event);
+  over_ = true;
+}
+
+void WebSocket::on_tick() {
+  if (const WsEvent event = session_->on_tick(now())) handle(event);
+  flush();
+}
+
+std::uint64_t WebSocket::due_ms() const {
+  const auto due = session_->deadline();
+  if (due == WsTime::max()) return 0;
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(due.time_since_epoch()).count()) + 1;
+}
+
+// Not while the application leaves too much unreceived, nor while the client does not take what is sent to it.
+bool WebSocket::wants_input() const {
+  return exchange_ == nullptr || exchange_->body_credit > 0;
+}
+
+void WebSocket::flush() {
+  if (!out_.empty()) {
+    connection_.put_raw(out_);
+    out_.clear();
+    if (out_.capacity() > 64 * 1024) std::vector<char>().swap(out_);
+  }
+  if (over_ || session_->state() == WsSession::State::Closed) connection_.websocket_over();
+}
+
+}  // namespace prefork::http

@@ -1,0 +1,55 @@
+// A connection after its upgrade: frames of the client become messages of the application, and the other way round. Also holds
+// what the handshake agreed upon while the application thinks about it. Owned by its Connection.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "master/http/ws_handshake.hpp"
+#include "master/http/ws_session.hpp"
+
+namespace prefork::http {
+
+class Connection;
+struct Exchange;
+struct ReplyEvent;
+
+class WebSocket {
+ public:
+  WebSocket(Connection& connection, WsRequest handshake);
+
+  // The application accepts: false when its fields are not valid.
+  [[nodiscard]] bool accept(Exchange& exchange, const ReplyEvent& event);
+  bool accepted() const { return session_ != nullptr; }
+
+  void feed(std::span<char> in);
+  [[nodiscard]] bool on_reply(Exchange& exchange, const ReplyEvent& event);
+  // Ends it with that code: the worker is gone (1011), reloaded (1012), the server stops (1001).
+  void close(std::uint16_t code, std::string_view reason);
+  void on_eof();
+  void on_tick();
+  void on_written() { session_->on_output_sent(); }
+  std::uint64_t due_ms() const;  // 0: never
+  bool wants_input() const;
+
+ private:
+  void handle(const WsEvent& event);
+  void flush();
+  WsTime now() const;
+
+  Connection& connection_;
+  WsRequest handshake_;
+  std::unique_ptr<WsSession> session_;
+  WsOptions options_;
+  Exchange* exchange_ = nullptr;       // null once the worker's side has ended
+  std::vector<char> out_;
+  std::vector<std::byte> partial_;     // a message of the application that comes in pieces
+  bool told_close_ = false;            // the worker knows that it is over
+  bool over_ = false;                  // nothing more will be sent after what waits
+};
+
+}  // namespace prefork::http
