@@ -128,6 +128,7 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   State state_ = State::Open;
   bool corked_ = false;
   bool continue_due_ = false;
+  bool last_request_ = false;           // the client said that it sends no more
   bool broken_ = false;                 // the stream failed
 
   std::vector<std::unique_ptr<H1Exchange>> exchanges_;  // oldest first; the last may still be arriving

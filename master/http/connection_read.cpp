@@ -27,7 +27,7 @@ void Connection::consume(std::span<const char> in) {
 // One event of the parser. False: nothing more to do with these bytes.
 bool Connection::step(std::span<const char>& in) {
   if (reading_ == nullptr) {
-    if (in.empty()) return false;
+    if (in.empty() || last_request_) return false;  // behind the last request nothing is read as one
     if (look_ahead_full() || websocket_) {
       leftover_.insert(leftover_.end(), in.begin(), in.end());
       return false;
@@ -157,6 +157,7 @@ void Connection::on_message_done() {
   reading_ = nullptr;
   exchange.received = true;
   exchange.body_whole = true;
+  last_request_ = !exchange.keep_alive;
   if (exchange.ended || exchange.stage == Stage::Done) {
     discarded_ = 0;
     return finish_front();

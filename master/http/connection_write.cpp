@@ -75,6 +75,7 @@ ReplyFacts Connection::reply_facts(const H1Exchange& exchange) {
   ReplyFacts facts;
   facts.head_request = exchange.request.head.method == static_cast<std::uint8_t>(wire::Method::HEAD);
   facts.http_version = exchange.request.head.http_version;
+  facts.trailers_accepted = (exchange.request.head.flags & wire::kTrailersAccepted) != 0;
   facts.date = site_.date_text();
   facts.server = site_.server;
   facts.extra = site_.extra_lines;
@@ -272,6 +273,7 @@ void Connection::write_error(H1Exchange& exchange, std::uint16_t status, const c
   error.server = facts.server;
   std::string extra = site_.extra_lines;
   if (status == 503) extra += "Retry-After: 1\r\n";
+  if (status == 426) extra += "Sec-WebSocket-Version: 13\r\n";
   error.extra = extra;
   std::vector<char> bytes;
   write_error_reply(error, bytes);
