@@ -20,19 +20,20 @@ Exchange::Read Exchange::read_body(std::span<const std::byte>& piece) {
   }
   auto result = Read::Aborted;
   const auto step = [&] {
-    Stream& stream = crew_.inbox().stream(job_.slot);
-    if (!stream.body.empty()) {
-      current_.swap(stream.body.front());
-      stream.body.pop_front();
+    Stream* const stream = crew_.inbox().stream(job_.slot, job_.generation);
+    if (stream == nullptr) return true;
+    if (!stream->body.empty()) {
+      current_.swap(stream->body.front());
+      stream->body.pop_front();
       granted_ -= std::min<std::uint64_t>(granted_, current_.size());
       result = Read::Data;
       return true;
     }
-    if (stream.body_aborted || stream.cancelled) return true;
-    if (stream.body_ended) {
+    if (stream->body_ended && !stream->body_aborted) {
       result = Read::End;
       return true;
     }
+    if (stream->body_aborted || stream->cancelled) return true;
     // Half a window at a time: the master never idles for want of credit, and few Credit records cross.
     if (granted_ <= body_window_ / 2) {
       if (!crew_.outbox().try_credit(id(), body_window_ - granted_)) return false;
@@ -58,7 +59,8 @@ template <class Step>
 Sent Exchange::push(Step&& step) {
   bool gone = false;
   const auto guarded = [&] {
-    if (crew_.inbox().stream(job_.slot).cancelled) {
+    const Stream* const stream = crew_.inbox().stream(job_.slot, job_.generation);
+    if (stream == nullptr || stream->cancelled) {
       gone = true;
       return true;
     }
@@ -71,7 +73,7 @@ Sent Exchange::push(Step&& step) {
 Sent Exchange::send_head(const Reply& reply, std::span<const std::byte> body, bool end) {
   PREFORK_CHECK(!head_sent_, "a reply has one head");
   const auto step = [&] {
-    Stream& stream = crew_.inbox().stream(job_.slot);
+    Stream& stream = *crew_.inbox().stream(job_.slot, job_.generation);  // push() has looked
     std::size_t taken = 0;
     if (!crew_.outbox().try_head(id(), reply, body, end, stream.send_credit, taken)) return false;
     head_sent_ = true;
@@ -105,7 +107,7 @@ Sent Exchange::send_trailers(std::span<const wire::ReplyField> fields) {
 Sent Exchange::send_body(std::span<const std::byte> body, bool end) {
   if (body.empty() && !end) return Sent::Ok;
   const auto step = [&] {
-    Stream& stream = crew_.inbox().stream(job_.slot);
+    Stream& stream = *crew_.inbox().stream(job_.slot, job_.generation);
     for (;;) {
       std::size_t taken = 0;
       if (!crew_.outbox().try_body(id(), body, end, stream.send_credit, taken)) return false;
@@ -150,14 +152,17 @@ void Exchange::abort() {
     crew_.outbox().ring();
     return true;
   };
-  (void)crew_.until(hooks_, Crew::For::Stream, step);
+  // A signal handler that raises does not keep the master from hearing of the end.
+  while (crew_.until(hooks_, Crew::For::Stream, step) == Waited::Interrupted) {
+  }
   ended_ = true;
 }
 
 bool Exchange::client_gone() {
   bool gone = false;
   const auto look = [&] {
-    gone = crew_.inbox().stream(job_.slot).cancelled;
+    const Stream* const stream = crew_.inbox().stream(job_.slot, job_.generation);
+    gone = stream == nullptr || stream->cancelled;
     return true;
   };
   (void)crew_.until(hooks_, Crew::For::Stream, look);

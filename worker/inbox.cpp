@@ -70,13 +70,13 @@ void Inbox::accept_head(const shm::Record& record) {
   }
   while (streams_.size() <= slot) streams_.emplace_back();
   Stream& stream = streams_[slot];
-  if ((flags & wire::kMore) != 0 || (!stream.partial.empty() && stream.generation == generation)) {
-    if (stream.generation != generation) stream.partial.clear();
-    stream.generation = generation;
-    stream.partial.insert(stream.partial.end(), record.payload.begin(), record.payload.end());
+  if (!stream.head.empty() && stream.head_generation != generation) stream.head.clear();  // its rest never came
+  if ((flags & wire::kMore) != 0 || !stream.head.empty()) {
+    stream.head_generation = generation;
+    stream.head.insert(stream.head.end(), record.payload.begin(), record.payload.end());
     if ((flags & wire::kMore) != 0) return;
-    heads_.push_back({slot, generation, std::move(stream.partial)});
-    stream.partial = {};
+    heads_.push_back({slot, generation, std::move(stream.head)});
+    stream.head = {};
     return;
   }
   heads_.push_back({slot, generation, spare()});
@@ -131,13 +131,15 @@ Stream& Inbox::open_stream(std::uint32_t slot, std::uint32_t generation) {
   if (!stream.body.empty()) stream.body.clear();
   if (!stream.messages.empty()) stream.messages.clear();
   if (!stream.ws_reason.empty()) stream.ws_reason.clear();
+  if (!stream.partial.empty()) stream.partial.clear();
+  // The one before may still be open here: its end was sent, and the master was quicker than its close().
+  if (!stream.open) ++open_streams_;
   stream.open = true;
   stream.generation = generation;
   stream.owner = nullptr;
   stream.body_ended = stream.body_aborted = stream.cancelled = stream.half_closed = stream.ws_closed = false;
   stream.ws_code = 1005;
   stream.send_credit = first_credit_;
-  ++open_streams_;
   return stream;
 }
 

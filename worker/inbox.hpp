@@ -49,8 +49,12 @@ struct Stream {
   std::uint16_t ws_code = 1005;
   std::string ws_reason;
 
-  Buffer partial;       // a Head or a Message still continued
+  Buffer partial;       // a Message still continued
   bool listed = false;  // in Inbox::changed()
+
+  // A Head still continued. It may belong to the request that takes the slot over from the open one.
+  Buffer head;
+  std::uint32_t head_generation = 0;
 };
 
 class Inbox {
@@ -65,6 +69,11 @@ class Inbox {
   [[nodiscard]] bool take(Job& job);
   std::size_t heads() const { return heads_.size(); }
 
+  // Null when the request is over: after its end the master may give its slot to another one, even before close().
+  Stream* stream(std::uint32_t slot, std::uint32_t generation) {
+    Stream& stream = streams_[slot];
+    return stream.open && stream.generation == generation ? &stream : nullptr;
+  }
   Stream& stream(std::uint32_t slot) { return streams_[slot]; }
   // The request is over. The payload's memory is kept for a later one.
   void close(Job& job);

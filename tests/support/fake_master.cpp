@@ -102,7 +102,7 @@ FakeMaster::FakeMaster(shm::Geometry geometry)
   side_.reset(ends[0]);
   worker_side_.reset(ends[1]);
   end_ = std::make_unique<shm::MasterEnd>(shm::Parts(region_.bytes(), geometry_), own_bell_.wait.get(), worker_bell_.signal_fd());
-  for (std::uint32_t slot = geometry.slots; slot-- > 0;) free_.push_back(slot);
+  for (std::uint32_t slot = 0; slot < geometry.slots; ++slot) free_.push_back(slot);
 }
 
 FakeMaster::~FakeMaster() {
@@ -166,8 +166,8 @@ std::uint32_t FakeMaster::send(const Ask& ask) { return send(build(ask)); }
 
 std::uint32_t FakeMaster::send(const wire::RequestBuilder& request) {
   PREFORK_CHECK(!free_.empty(), "a free slot");
-  const auto slot = free_.back();
-  free_.pop_back();
+  const auto slot = free_.front();
+  free_.pop_front();
   slots_[slot].generation += 1;
   slots_[slot].busy = true;
   answers_[slot] = {};

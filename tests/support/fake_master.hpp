@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -119,7 +120,7 @@ class FakeMaster {
   std::unique_ptr<shm::MasterEnd> end_;
   std::vector<Answer> answers_;
   std::vector<InFlight> slots_;
-  std::vector<std::uint32_t> free_;
+  std::deque<std::uint32_t> free_;  // the longest unused first: an answer can be looked at after its end
   std::vector<std::pair<std::uint32_t, shm::UniqueFd>> files_;
   std::optional<wire::ReadyRecord> ready_;
   std::uint64_t ended_ = 0;

@@ -11,6 +11,9 @@ namespace {
 
 using wire::Name;
 
+// No client takes more, and the master would have to keep it.
+constexpr std::size_t kLargestHead = 256 * 1024;
+
 // RFC 9110 5.5: visible characters, spaces, tabs and obs-text. CR, LF and NUL would let a value write lines of its own.
 bool plain_text(std::string_view text) {
   return std::none_of(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; });
@@ -108,11 +111,14 @@ bool Response::take_headers(PyObject* headers) {
     PyErr_Format(PyExc_TypeError, "start_response: the headers must be a list of (name, value) tuples, not %.100s", Py_TYPE(headers)->tp_name);
     return false;
   }
-  // The size is read each time: a value's own class could change the list while it is looked at.
+  std::size_t bytes = 0;
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(headers); ++i) {
     if (!take_header(PyList_GET_ITEM(headers, i))) return false;
   }
-  return true;
+  for (const auto& field : fields_) bytes += field.name.size() + field.value.size();
+  if (bytes <= kLargestHead) return true;
+  PyErr_Format(PyExc_ValueError, "start_response: the headers are %zu bytes long, the most is %zu", bytes, kLargestHead);
+  return false;
 }
 
 bool Response::take_header(PyObject* item) {
