@@ -1,7 +1,7 @@
 # What every target of ours is compiled with; foreign sources (llhttp) are not.
 add_library(prefork_options INTERFACE)
 target_include_directories(prefork_options INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
-target_compile_options(prefork_options INTERFACE -Wall -Wextra -Wpedantic $<$<CONFIG:Release>:-O3>)
+target_compile_options(prefork_options INTERFACE -Wall -Wextra -Wpedantic)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # GCC 12 sees an overlap in every "text" + std::string (https://gcc.gnu.org/PR105651).
   target_compile_options(prefork_options INTERFACE -Wno-restrict)
