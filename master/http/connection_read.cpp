@@ -147,7 +147,7 @@ void Connection::on_body(std::span<const char> piece) {
   exchange.body->append(piece);
   if (exchange.submitted) {
     site_.dispatcher.body_arrived(exchange);
-  } else if (exchange.body->full()) {
+  } else if (exchange.body->stuck()) {
     submit_ready();  // it cannot be collected here: the worker takes it as it comes
   }
 }
@@ -187,7 +187,7 @@ void Connection::submit_ready() {
   for (std::size_t i = 0; i < exchanges_.size(); ++i) {
     H1Exchange& exchange = *exchanges_[i];
     const bool last_arriving = &exchange == reading_;
-    const bool streamed = last_arriving && exchange.request.finished() && (!(site_.sync_workers() && site_.buffers.collect) || (exchange.body && exchange.body->full()));
+    const bool streamed = last_arriving && exchange.request.finished() && (!(site_.sync_workers() && site_.buffers.collect) || (exchange.body && exchange.body->stuck()));
     if (last_arriving && !streamed) return;
     if (!exchange.submitted && !exchange.ended) {
       if (i != 0 && (!exchange.safe() || !only_safe_before)) return;

@@ -315,7 +315,6 @@ void Connection::finish_front() {
     if (front.cut) {
       // The client must not take it for complete: with a length or chunks it can tell, without them only a reset says it.
       (void)out_.flush(*stream_);
-      if (front.plan.framing == Framing::UntilClose) stream_->end_write(net::Stream::Ending::Reset);
       return close_now();
     }
     if (&front == reading_) reading_ = nullptr;

@@ -29,19 +29,19 @@ struct Spool::Job {
   bool writing = false;
 };
 
-Spool::Spool(Loop& loop, SpoolBudget& budget, Limits limits, std::function<void()> refilled)
-    : loop_(loop), budget_(budget), limits_(limits), refilled_(std::move(refilled)) {}
+Spool::Spool(Loop& loop, SpoolBudget& budget, Limits limits, std::function<void()> changed)
+    : loop_(loop), budget_(budget), limits_(limits), changed_(std::move(changed)) {}
 
 Spool::~Spool() {
   if (job_ != nullptr) job_->owner = nullptr;
-  budget_.used -= written_;
+  budget_.used -= written_ - read_;
 }
 
 std::uint64_t Spool::in_memory() const {
   return head_bytes_ + tail_.size() + (job_ != nullptr && job_->writing ? job_->bytes.size() : 0);
 }
 
-bool Spool::can_spill() const { return !broken_ && written_ < limits_.file && budget_.used < budget_.limit; }
+bool Spool::can_spill() const { return !broken_ && written_ - read_ < limits_.file && budget_.used < budget_.limit; }
 
 void Spool::append(std::span<const char> bytes) {
   if (bytes.empty()) return;
@@ -104,8 +104,12 @@ void Spool::on_written(Job& job, long result) {
       if (budget_.report) budget_.report("cannot write a temporary file in " + budget_.directory + ": " + uv_strerror(static_cast<int>(result)));
     }
   }
-  if (head_bytes_ != 0) return spill();
-  if (refill()) refilled_();
+  if (head_bytes_ != 0) {
+    spill();
+  } else {
+    (void)refill();
+  }
+  changed_();
 }
 
 // Gets the oldest bytes into memory: straight from the tail (true: they are there), else by a read from the file.
@@ -137,14 +141,21 @@ void Spool::on_read(Job& job, long result) {
   if (result <= 0) {
     broken_ = true;
     if (budget_.report) budget_.report("cannot read a temporary file back: " + std::string(uv_strerror(static_cast<int>(result))));
-    return refilled_();
+    return changed_();
   }
   job.bytes.resize(static_cast<std::size_t>(result));
-  read_ += job.bytes.size();
+  give_back(job.bytes.size());
   head_bytes_ += job.bytes.size();
   head_.push_back(std::move(job.bytes));
   spill();
-  refilled_();
+  changed_();
+}
+
+// What has been read back takes no disk any more: a reply of any length passes through a file of bounded size.
+void Spool::give_back(std::uint64_t bytes) {
+  ::fallocate(file_->fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(read_), static_cast<off_t>(bytes));
+  read_ += bytes;
+  budget_.used -= bytes;
 }
 
 std::span<const char> Spool::front() const {

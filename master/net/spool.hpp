@@ -31,8 +31,9 @@ class Spool {
     std::uint64_t file = 0;             // of this spool; 0: none is made
   };
 
-  // `refilled` is called from the loop when front() has something again; never from within append() or consume().
-  Spool(Loop& loop, SpoolBudget& budget, Limits limits, std::function<void()> refilled);
+  // `changed` is called from the loop when front() has something again or when bytes have gone to the file; never from within
+  // append() or consume().
+  Spool(Loop& loop, SpoolBudget& budget, Limits limits, std::function<void()> changed);
   ~Spool();
   Spool(const Spool&) = delete;
   Spool& operator=(const Spool&) = delete;
@@ -41,7 +42,10 @@ class Spool {
   bool empty() const { return size_ == 0; }
   std::uint64_t size() const { return size_; }
   std::uint64_t in_memory() const;
-  bool full() const { return in_memory() > limits_.memory && !can_spill(); }
+  // More is in memory than should be: stop the source until `changed` is called.
+  bool full() const { return in_memory() > 2 * limits_.memory || stuck(); }
+  // No file can take what is too much for memory: only consuming helps.
+  bool stuck() const { return in_memory() > limits_.memory && !can_spill(); }
 
   // The next bytes, empty while they are on their way from the file. consume() takes them off.
   std::span<const char> front() const;
@@ -55,6 +59,7 @@ class Spool {
   void spill();
   bool refill();
   void on_written(Job& job, long result);
+  void give_back(std::uint64_t bytes);
   void on_read(Job& job, long result);
   bool open_file();
   bool file_empty() const { return written_ == read_ && job_ == nullptr; }
@@ -62,7 +67,7 @@ class Spool {
   Loop& loop_;
   SpoolBudget& budget_;
   Limits limits_;
-  std::function<void()> refilled_;
+  std::function<void()> changed_;
   std::deque<std::vector<char>> head_;  // oldest bytes
   std::size_t head_offset_ = 0;         // consumed of head_.front()
   std::uint64_t head_bytes_ = 0;
