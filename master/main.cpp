@@ -34,7 +34,7 @@ int run(const prefork::CommandLine& line) {
     case Action::Control: break;
     case Action::Serve:
       say_notices(line);
-      return prefork::serve(line.config);
+      return prefork::run_server(line);
   }
   std::fputs("prefork: this is not built yet\n", stderr);
   return 1;

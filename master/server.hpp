@@ -1,11 +1,11 @@
-// The whole server: loop, listeners, connections, dispatcher, supervisor, signals, put together from a Config.
+// The whole server: loop, listeners, connections, dispatcher, supervisor, signals, put together from what was configured.
 #pragma once
 
-#include "master/config.hpp"
+#include "master/config_load.hpp"
 
 namespace prefork {
 
 // Serves until told to stop. Returns the process's exit code; throws what prevents a start.
-int serve(const Config& config);
+int run_server(CommandLine line);
 
 }  // namespace prefork

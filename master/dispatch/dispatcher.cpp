@@ -68,8 +68,7 @@ void Dispatcher::fail(http::Exchange& exchange, std::uint16_t status, const char
 }
 
 void Dispatcher::on_request_timeout(http::Exchange& exchange) {
-  if (exchange.link != nullptr) exchange.link->cancel(exchange, wire::CancelReason::TimedOut);
-  fail(exchange, 504, "the request took longer than --request-timeout");
+  give_up(exchange, 504, "the request took longer than --request-timeout");
 }
 
 void Dispatcher::on_finished(http::Exchange& exchange) {
@@ -129,6 +128,25 @@ void Dispatcher::enqueue_front(http::Exchange& exchange) {
   exchange.body_credit = 0;
   queue_.push_front(exchange);
   if (!expiry_timer_.active()) expiry_timer_.start(kExpiryMs, kExpiryMs);
+}
+
+void Dispatcher::retire(WorkerLink& link) {
+  link.retire();
+  if (!any_ready()) none_ready_since_ms_ = loop_.now_ms();
+  std::vector<http::Exchange*> revoked;
+  link.take_back(loop_.now_ns(), revoked);
+  std::reverse(revoked.begin(), revoked.end());
+  for (http::Exchange* exchange : revoked) enqueue_front(*exchange);
+  link.send_drain();
+}
+
+void Dispatcher::give_up(http::Exchange& exchange, std::uint16_t status, const char* why) {
+  if (exchange.link != nullptr) exchange.link->cancel(exchange, wire::CancelReason::TimedOut);
+  fail(exchange, status, why);
+}
+
+void Dispatcher::fail_running(WorkerLink& link, std::uint16_t status, const char* why) {
+  while (http::Exchange* exchange = link.held().front()) give_up(*exchange, status, why);
 }
 
 void Dispatcher::fail_queue(std::uint16_t status, const char* why) {

@@ -56,6 +56,11 @@ class Dispatcher {
   // The worker is gone: its requests are given to others or failed. `trusted`: its claims can be believed (no bad record).
   // Returns what it was running, for the obituary, before it fails them.
   void bury(WorkerLink& link, bool trusted, const std::function<void(const http::Exchange&, bool started)>& mourn);
+  // The worker gets no more requests, what it has not started is given to others, and it is told to finish.
+  void retire(WorkerLink& link);
+  // Fails one request of a worker, or all that a worker still has.
+  void give_up(http::Exchange& exchange, std::uint16_t status, const char* why);
+  void fail_running(WorkerLink& link, std::uint16_t status, const char* why);
   void fail_queue(std::uint16_t status, const char* why);
 
   // --- from worker links

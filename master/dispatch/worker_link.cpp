@@ -280,6 +280,7 @@ bool WorkerLink::drain(std::uint64_t now_ns) {
 // What a request takes here, seen from outside: the time from the last completion, shared by those that completed.
 void WorkerLink::learn_service_time(std::uint64_t now_ns, std::uint64_t completed) {
   if (completed == 0) return;
+  finished_ns_ = now_ns;
   const std::uint64_t sample = (now_ns - std::min(counted_from_ns_, now_ns)) / completed;
   counted_from_ns_ = now_ns;
   service_ns_ = service_ns_ == 0 ? sample : (service_ns_ * 7 + sample) / 8;
@@ -428,6 +429,11 @@ void WorkerLink::check_stuck(std::uint64_t now_ns, std::vector<http::Exchange*>&
   const bool something_started = busy_slots_ > unclaimed;
   if (now_ns - moved_ns_ < (something_started ? kStuckNs : kStuckIdleNs)) return;
   PREFORK_FAULT_POINT("master.revoke");
+  take_back(now_ns, revoked);
+  stuck_ = true;  // no more for it until it moves
+}
+
+void WorkerLink::take_back(std::uint64_t now_ns, std::vector<http::Exchange*>& revoked) {
   for (http::Exchange* exchange = held_.front(); exchange != nullptr;) {
     http::Exchange* const next = http::ExchangeList::next(*exchange);
     if (!exchange->body_sent && end_.claims.try_revoke(exchange->slot, exchange->generation)) {
@@ -441,7 +447,13 @@ void WorkerLink::check_stuck(std::uint64_t now_ns, std::vector<http::Exchange*>&
     }
     exchange = next;
   }
-  stuck_ = true;  // no more for it until it moves
+}
+
+http::Exchange* WorkerLink::oldest_started() {
+  for (http::Exchange* exchange = held_.front(); exchange != nullptr; exchange = http::ExchangeList::next(*exchange)) {
+    if (exchange->body_sent || end_.claims.claimed(exchange->slot, exchange->generation)) return exchange;
+  }
+  return nullptr;
 }
 
 std::vector<WorkerLink::Left> WorkerLink::bury() {

@@ -64,6 +64,8 @@ class WorkerLink {
 
   // The worker stands still: takes back what it has not claimed, in order.
   void check_stuck(std::uint64_t now_ns, std::vector<http::Exchange*>& revoked);
+  // Takes back everything that it has not claimed, in order.
+  void take_back(std::uint64_t now_ns, std::vector<http::Exchange*>& revoked);
   bool may_get_stuck() const { return state_ != State::Starting && !stuck_ && unclaimed_estimate() > 0; }
 
   void retire() { state_ = State::Retiring; }
@@ -74,6 +76,12 @@ class WorkerLink {
   };
   std::vector<Left> bury();
   http::ExchangeList& held() { return held_; }
+
+  // For the watchdog: the request that has been running longest, when something finished here last, and the worker's sign of life.
+  http::Exchange* oldest_started();
+  std::uint64_t last_finished_ns() const { return finished_ns_; }
+  std::uint64_t heartbeat_us() const { return end_.phase.heartbeat_us(); }
+  const shm::Recorder& worker_recorder() const { return end_.worker_recorder; }
 
   shm::MasterEnd& end() { return end_; }
   const shm::Region& region() const { return region_; }
@@ -135,6 +143,7 @@ class WorkerLink {
   bool stuck_ = false;
   std::uint64_t service_ns_ = 0;     // EWMA
   std::uint64_t counted_from_ns_ = 0;
+  std::uint64_t finished_ns_ = 0;
   const char* bad_ = nullptr;
   std::deque<std::pair<std::uint32_t, int>> descriptors_;  // received over the side socket, by serial
 };

@@ -162,6 +162,7 @@ void Connection::cancel_all(wire::CancelReason reason) {
 }
 
 void Connection::drain() {
+  if (state_ == State::Open && idle()) on_readable();  // what has arrived by now is answered
   if (state_ == State::Open && idle()) return close_now();
   if (state_ == State::WebSocket) websocket_->close(1001, {});
 }

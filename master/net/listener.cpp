@@ -189,15 +189,23 @@ void Listener::pause() {
   retry_.start(kRetryMs);
 }
 
-void Listener::accept_some() {
+void Listener::accept_pending() {
+  while (accept_some()) {
+  }
+}
+
+bool Listener::accept_some() {
   for (int i = 0; i < kAcceptBatch && !paused_; ++i) {
     sockaddr_storage address{};
     socklen_t length = sizeof address;
     const int fd = ::accept4(socket_.fd.get(), reinterpret_cast<sockaddr*>(&address), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
-      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) return pause();
+      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        pause();
+        return false;
+      }
       if (errno == EINTR || errno == ECONNABORTED) continue;
-      return;
+      return false;
     }
     Peer peer;
     peer.unix_socket = address.ss_family == AF_UNIX;
@@ -207,6 +215,7 @@ void Listener::accept_some() {
     }
     accepted_(fd, std::move(peer));
   }
+  return !paused_;
 }
 
 }  // namespace prefork::net

@@ -37,10 +37,11 @@ class Listener {
   Listener(Loop& loop, const BoundSocket& socket, Accepted accepted);
   ~Listener();
   void resume();  // a descriptor came free
+  void accept_pending();  // everybody who has connected by now
   bool paused() const { return paused_; }
 
  private:
-  void accept_some();
+  bool accept_some();  // true: there may be more
   void pause();
 
   Loop& loop_;

@@ -2,21 +2,21 @@
 
 #include <algorithm>
 #include <csignal>
+#include <exception>
 
 namespace prefork::process {
-namespace {
 
-constexpr std::uint64_t kLongestBackOffMs = 10'000;
-constexpr std::uint64_t kHealthyMs = 5'000;  // who lived so long did not fail at start-up
+using State = dispatch::WorkerLink::State;
 
-}  // namespace
-
-Supervisor::Supervisor(net::Loop& loop, dispatch::Dispatcher& dispatcher, const WorkerCommand& command, unsigned workers, Say say)
-    : loop_(loop), dispatcher_(dispatcher), command_(command), wanted_(workers), say_(std::move(say)), bell_(shm::make_bell()), respawn_(loop, [this] {
-        std::vector<unsigned> ids;
-        ids.swap(to_respawn_);
-        for (const auto id : ids) spawn(id);
-      }) {
+Supervisor::Supervisor(net::Loop& loop, dispatch::Dispatcher& dispatcher, serve::ErrorLog& log, WorkerCommand command, const SupervisorPolicy& policy, Events events)
+    : loop_(loop),
+      dispatcher_(dispatcher),
+      log_(log),
+      command_(std::move(command)),
+      policy_(policy),
+      events_(std::move(events)),
+      bell_(shm::make_bell()),
+      timer_(loop, [this] { tick(); }) {
   dispatcher_.set_keeper(this);
   auto* handle = new uv_poll_t;
   uv_poll_init(loop.uv(), handle, bell_.wait.get());
@@ -30,72 +30,259 @@ Supervisor::Supervisor(net::Loop& loop, dispatch::Dispatcher& dispatcher, const 
 Supervisor::~Supervisor() { dispatcher_.set_keeper(nullptr); }
 
 void Supervisor::start() {
-  for (unsigned id = 1; id <= wanted_; ++id) spawn(id);
+  reconcile();
+  arm();
 }
 
-void Supervisor::spawn(unsigned id) {
-  if (stopping_) return;
+// ---------------------------------------------------------------------------------------------------- what there should be
+
+bool Supervisor::outdated(const WorkerProcess& worker) const { return worker.notes.worn || worker.identity().generation != generation_; }
+
+Supervisor::Census Supervisor::count() const {
+  Census census;
+  for (const auto& worker : workers_) {
+    const bool old = outdated(*worker);
+    switch (worker->link().state()) {
+      case State::Starting: ++(old ? census.outdated_starting : census.fresh_starting); break;
+      case State::Ready: ++(old ? census.outdated_ready : census.fresh_ready); break;
+      case State::Retiring: ++census.retiring; break;
+      case State::Dead: break;
+    }
+  }
+  return census;
+}
+
+void Supervisor::reconcile() {
+  if (stopping_ || reconciling_) return;
+  reconciling_ = true;
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    if (workers_[i]->link().state() == State::Starting && outdated(*workers_[i])) end_starting(*workers_[i]);
+  }
+  Census census = count();
+  retire_surplus(census);
+  spawn_missing(census);
+  census = count();
+  reconciling_ = false;
+  const unsigned wanted = suspended_ ? 0 : policy_.workers;
+  if (census.fresh_ready >= wanted && !started_ && !suspended_) {
+    started_ = true;
+    if (events_.started) events_.started();
+  }
+  if (reloading_ && census.fresh_ready >= wanted && census.outdated_ready == 0) finish_reload();
+  arm();
+}
+
+// Only what others can do without: the sum of those that are ready stays what was asked for.
+void Supervisor::retire_surplus(Census& census) {
+  const unsigned wanted = suspended_ ? 0 : policy_.workers;
+  while (census.ready() > wanted) {
+    const bool old = census.outdated_ready != 0;
+    WorkerProcess* worker = oldest_ready(old);
+    if (worker == nullptr) return;
+    retire(*worker);
+    --(old ? census.outdated_ready : census.fresh_ready);
+    ++census.retiring;
+  }
+  // Fewer are wanted than are coming.
+  for (std::size_t i = workers_.size(); i-- > 0 && census.fresh_ready + census.fresh_starting > wanted;) {
+    if (workers_[i]->link().state() != State::Starting || workers_[i]->notes.ending) continue;
+    end_starting(*workers_[i]);
+    --census.fresh_starting;
+  }
+}
+
+// How many workers more than were asked for there may be while some are replaced.
+unsigned Supervisor::extra_allowed(const Census& census) const {
+  if (reloading_) return policy_.surge ? policy_.workers : 1;
+  const unsigned quarter = std::max(1u, policy_.workers / 4);
+  return quarter - std::min(quarter, census.retiring);
+}
+
+void Supervisor::spawn_missing(const Census& census) {
+  if (loop_.now_ms() < blocked_until_ms_) return;
+  const unsigned wanted = suspended_ ? 0 : policy_.workers;
+  const unsigned fresh = census.fresh_ready + census.fresh_starting;
+  if (fresh >= wanted) return;
+  const unsigned places = wanted + (census.outdated_ready != 0 ? extra_allowed(census) : 0);
+  unsigned count = std::min(wanted - fresh, places - std::min(places, census.live()));
+  while (count-- > 0 && spawn()) {
+  }
+}
+
+unsigned Supervisor::free_id() const {
+  for (unsigned id = 1;; ++id) {
+    if (std::none_of(workers_.begin(), workers_.end(), [id](const auto& worker) { return worker->identity().id == id; })) return id;
+  }
+}
+
+bool Supervisor::spawn() {
   dispatch::WorkerIdentity identity;
-  identity.id = id;
+  identity.id = free_id();
   identity.age = ++age_;
-  workers_.push_back(std::make_unique<WorkerProcess>(loop_, dispatcher_, command_, geometry_, bell_, identity,
-                                                     [this](WorkerProcess& worker, ExitStatus status) { on_exit(worker, status); }));
-  dispatcher_.add(workers_.back()->link());
+  identity.generation = generation_;
+  try {
+    workers_.push_back(std::make_unique<WorkerProcess>(loop_, dispatcher_, command_, geometry_, bell_, identity,
+                                                       [this](WorkerProcess& worker, ExitStatus status) { on_exit(worker, status); }));
+  } catch (const std::exception& error) {
+    log_.error("Worker cannot be started: ", error.what());
+    back_off();
+    if (reloading_) fail_reload(error.what());
+    return false;
+  }
+  WorkerProcess& worker = *workers_.back();
+  if (policy_.boot_timeout_ms != 0) worker.notes.due_ms = loop_.now_ms() + policy_.boot_timeout_ms;
+  worker.notes.most_requests = policy_.max_requests;
+  if (policy_.max_requests != 0 && policy_.max_requests_jitter != 0) worker.notes.most_requests += static_cast<std::uint64_t>(::random()) % (policy_.max_requests_jitter + 1);
+  dispatcher_.add(worker.link());
+  log_.info("Booting worker with pid: ", worker.pid());
+  return true;
 }
 
-WorkerProcess* Supervisor::find(const dispatch::WorkerLink& link) {
-  for (auto& worker : workers_) {
+WorkerProcess* Supervisor::oldest_ready(bool outdated_ones) const {
+  for (const auto& worker : workers_) {
+    if (worker->link().state() == State::Ready && outdated(*worker) == outdated_ones) return worker.get();
+  }
+  return nullptr;
+}
+
+void Supervisor::retire(WorkerProcess& worker) {
+  worker.notes.ending = true;
+  worker.notes.due_ms = loop_.now_ms() + policy_.graceful_timeout_ms;
+  dispatcher_.retire(worker.link());
+}
+
+// It serves nobody yet. One that is deaf is killed a little later.
+void Supervisor::end_starting(WorkerProcess& worker) {
+  if (worker.notes.ending) return;
+  worker.notes.ending = true;
+  worker.notes.due_ms = loop_.now_ms() + 2'000;
+  worker.link().retire();
+  worker.kill(SIGTERM);
+}
+
+void Supervisor::set_workers(unsigned workers) {
+  policy_.workers = std::max(1u, workers);
+  reconcile();
+}
+
+void Supervisor::suspend() {
+  suspended_ = true;
+  reconcile();
+}
+
+void Supervisor::resume() {
+  suspended_ = false;
+  reconcile();
+}
+
+// ---------------------------------------------------------------------------------------------------- generations
+
+void Supervisor::reload(WorkerCommand command, const SupervisorPolicy& policy, Reloaded done) {
+  if (stopping_) return done("the server stops");
+  if (reloading_) {
+    if (reloaded_) std::exchange(reloaded_, nullptr)("another reload came");
+  } else {
+    previous_command_ = std::move(command_);
+    previous_policy_ = policy_;
+  }
+  command_ = std::move(command);
+  policy_ = policy;
+  reloaded_ = std::move(done);
+  generation_ = ++last_generation_;
+  reloading_ = true;
+  blocked_until_ms_ = back_off_ms_ = 0;
+  reconcile();
+}
+
+void Supervisor::finish_reload() {
+  reloading_ = false;
+  started_ = true;
+  serving_generation_ = generation_;
+  if (reloaded_) std::exchange(reloaded_, nullptr)({});
+}
+
+// The generation that serves stays; what of the new one came up is exchanged for it again.
+void Supervisor::fail_reload(const std::string& why) {
+  if (!reloading_) return;
+  reloading_ = false;
+  command_ = std::move(previous_command_);
+  policy_ = previous_policy_;
+  generation_ = serving_generation_;
+  blocked_until_ms_ = back_off_ms_ = 0;
+  log_.error("Reload failed: ", why, "; the workers of before go on");
+  if (reloaded_) std::exchange(reloaded_, nullptr)(why);
+  reconcile();
+}
+
+// ---------------------------------------------------------------------------------------------------- what the dispatcher tells
+
+WorkerProcess* Supervisor::find(const dispatch::WorkerLink& link) const {
+  for (const auto& worker : workers_) {
     if (&worker->link() == &link) return worker.get();
   }
   return nullptr;
 }
 
-void Supervisor::on_ready(dispatch::WorkerLink&) { back_off_ms_ = 0; }
+void Supervisor::on_ready(dispatch::WorkerLink& link) {
+  WorkerProcess* worker = find(link);
+  if (worker == nullptr) return;
+  worker->notes.was_ready = true;
+  if (worker->notes.ending) {  // it was told to end before it could say so
+    dispatcher_.retire(link);
+    return;
+  }
+  worker->notes.due_ms = 0;
+  worker->notes.ready_ms = loop_.now_ms();
+  timer_.start(0);  // reconciles when the turn's records are read: this comes from the middle of one worker's
+}
 
 void Supervisor::on_bad_record(dispatch::WorkerLink& link, const char* why) {
   WorkerProcess* worker = find(link);
-  if (worker == nullptr || link.state() == dispatch::WorkerLink::State::Dead) return;
-  say_("worker " + std::to_string(worker->pid()) + " is replaced: " + why);
-  dispatcher_.bury(link, false, [](const http::Exchange&, bool) {});
+  if (worker == nullptr || link.state() == State::Dead) return;
+  log_.error("Worker (pid:", worker->pid(), ") is replaced: ", why);
+  worker->notes.cause = why;
+  bury(*worker, false);
   worker->kill(SIGKILL);
 }
 
-void Supervisor::on_retire_wish(dispatch::WorkerLink& link) { link.retire(); }
-
-void Supervisor::on_request_finished(dispatch::WorkerLink&) {}
-
-void Supervisor::on_exit(WorkerProcess& worker, ExitStatus status) {
-  const auto found = std::find_if(workers_.begin(), workers_.end(), [&](const auto& one) { return one.get() == &worker; });
-  if (found == workers_.end()) return;
-  gone_.clear();
-  gone_.push_back(std::move(*found));
-  workers_.erase(found);
-  dispatch::WorkerLink& link = worker.link();
-  if (link.state() != dispatch::WorkerLink::State::Dead) dispatcher_.bury(link, link.bad() == nullptr, [](const http::Exchange&, bool) {});
-  if (stopping_) {
-    if (workers_.empty() && stopped_) stopped_();
-    return;
-  }
-  say_("worker " + std::to_string(worker.pid()) + " ended, " +
-       (status.signal != 0 ? "signal " + std::to_string(status.signal) : "exit code " + std::to_string(status.code)));
-  const bool failed_early = loop_.now_ms() - worker.started_ms() < kHealthyMs && link.finished() == 0;
-  back_off_ms_ = failed_early ? std::min(std::max<std::uint64_t>(back_off_ms_ * 2, 100), kLongestBackOffMs) : 0;
-  to_respawn_.push_back(link.identity().id);
-  respawn_.start(back_off_ms_);
+void Supervisor::on_retire_wish(dispatch::WorkerLink& link) {
+  if (WorkerProcess* worker = find(link)) worker->notes.worn = true;
+  timer_.start(0);
 }
 
-void Supervisor::stop(std::function<void()> done) {
+void Supervisor::on_request_finished(dispatch::WorkerLink& link) {
+  if (policy_.max_requests == 0) return;
+  WorkerProcess* worker = find(link);
+  if (worker == nullptr || worker->notes.worn || worker->notes.most_requests == 0 || link.finished() < worker->notes.most_requests) return;
+  worker->notes.worn = true;
+  log_.info("Worker (pid:", worker->pid(), ") is replaced: it has served ", link.finished(), " requests");
+  timer_.start(0);
+}
+
+// ---------------------------------------------------------------------------------------------------- the end
+
+void Supervisor::stop() {
+  if (stopping_) return;
   stopping_ = true;
-  stopped_ = std::move(done);
-  if (workers_.empty()) return stopped_();
-  for (auto& worker : workers_) {
-    worker->link().retire();
-    worker->link().send_drain();
+  if (reloaded_) std::exchange(reloaded_, nullptr)("the server stops");
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    WorkerProcess& worker = *workers_[i];
+    worker.notes.ending = true;
+    if (worker.link().state() == State::Starting) {
+      worker.link().retire();
+      worker.kill(SIGTERM);
+    } else if (worker.link().state() == State::Ready) {
+      dispatcher_.retire(worker.link());
+    }
   }
 }
 
-void Supervisor::stop_now(int signal) {
-  for (auto& worker : workers_) worker->kill(signal);
+void Supervisor::quit(int signal) {
+  stopping_ = true;
+  for (auto& worker : workers_) {
+    worker->notes.ending = true;
+    worker->kill(signal);
+  }
 }
 
 }  // namespace prefork::process

@@ -1,4 +1,10 @@
-// Keeps as many workers as were asked for: spawns them, waits for their Ready, replaces what dies or misbehaves, and stops them.
+// Keeps as many workers as were asked for: spawns them, waits for their Ready, replaces what dies, hangs, wears out or misbehaves,
+// exchanges one generation for the next, and ends them. Everything that happens leads to reconcile(), which looks at what there is and
+// starts or retires workers until it is what there should be:
+//
+//   Starting --Ready--> Ready --retire--> Retiring --exit--> gone        outdated: a Ready one to be replaced by a fresh one,
+//      \------------------ exit or kill at any time ----------^          which must be Ready first
+//
 // Owned by the Server, on its loop's thread.
 #pragma once
 
@@ -9,20 +15,55 @@
 
 #include "master/dispatch/dispatcher.hpp"
 #include "master/process/worker_process.hpp"
+#include "master/serve/error_log.hpp"
 
 namespace prefork::process {
 
+struct SupervisorPolicy {
+  unsigned workers = 1;
+  bool surge = false;                      // a reload starts all new workers at once
+  bool one_thread = true;                  // a sync worker runs one request at a time
+  std::uint64_t boot_timeout_ms = 0;       // 0: no limit, as for all of these
+  std::uint64_t graceful_timeout_ms = 0;
+  std::uint64_t timeout_ms = 0;
+  std::uint64_t max_lifetime_ms = 0;
+  std::uint64_t max_requests = 0;
+  std::uint64_t max_requests_jitter = 0;
+  std::uint64_t max_rss = 0;
+};
+
 class Supervisor : public dispatch::WorkerKeeper {
  public:
-  using Say = std::function<void(const std::string&)>;
-  Supervisor(net::Loop& loop, dispatch::Dispatcher& dispatcher, const WorkerCommand& command, unsigned workers, Say say);
+  // What the server hears.
+  struct Events {
+    std::function<void()> started;          // the first generation serves
+    std::function<void(int code)> halt;     // it never will: a worker's exit status 3 or 4
+  };
+  // Says how a reload ended: nothing, or why the old generation stays.
+  using Reloaded = std::function<void(const std::string& failure)>;
+
+  Supervisor(net::Loop& loop, dispatch::Dispatcher& dispatcher, serve::ErrorLog& log, WorkerCommand command, const SupervisorPolicy& policy, Events events);
   ~Supervisor() override;
 
   void start();
-  // Every worker finishes what it runs and goes; `done` when the last is gone. stop_now() kills what is left.
-  void stop(std::function<void()> done);
-  void stop_now(int signal);
+  // Starts generation N+1; `done` comes when it serves alone, or when it does not come up and N stays.
+  void reload(WorkerCommand command, const SupervisorPolicy& policy, Reloaded done);
+  bool reloading() const { return reloading_; }
+  void set_workers(unsigned workers);
+  unsigned workers() const { return policy_.workers; }
+  // No workers until resume(): the predecessor of an upgrade.
+  void suspend();
+  void resume();
+  bool suspended() const { return suspended_; }
+
+  // No more replacements; every worker finishes what it runs and goes. quit(): at once, by `signal`.
+  void stop();
+  void quit(int signal);
+  bool stopping() const { return stopping_; }
+
   std::size_t running() const { return workers_.size(); }
+  std::uint32_t generation() const { return generation_; }
+  const std::vector<std::unique_ptr<WorkerProcess>>& all() const { return workers_; }
 
   void on_ready(dispatch::WorkerLink& link) override;
   void on_bad_record(dispatch::WorkerLink& link, const char* why) override;
@@ -30,26 +71,69 @@ class Supervisor : public dispatch::WorkerKeeper {
   void on_request_finished(dispatch::WorkerLink& link) override;
 
  private:
-  void spawn(unsigned id);
+  struct Census {
+    unsigned fresh_ready = 0, fresh_starting = 0, outdated_ready = 0, outdated_starting = 0, retiring = 0;
+    unsigned live() const { return fresh_ready + fresh_starting + outdated_ready; }
+    unsigned ready() const { return fresh_ready + outdated_ready; }
+  };
+
+  bool outdated(const WorkerProcess& worker) const;
+  Census count() const;
+  void reconcile();
+  void spawn_missing(const Census& census);
+  unsigned extra_allowed(const Census& census) const;
+  bool spawn();
+  unsigned free_id() const;
+  void retire_surplus(Census& census);
+  WorkerProcess* oldest_ready(bool outdated_ones) const;
+  void retire(WorkerProcess& worker);
+  void end_starting(WorkerProcess& worker);
+  void fail_reload(const std::string& why);
+  void finish_reload();
+  WorkerProcess* find(const dispatch::WorkerLink& link) const;
+
+  // supervisor_exit.cpp
   void on_exit(WorkerProcess& worker, ExitStatus status);
-  WorkerProcess* find(const dispatch::WorkerLink& link);
+  void bury(WorkerProcess& worker, bool trusted);
+  void say_exit(const WorkerProcess& worker, ExitStatus status);
+  void boot_failed(const WorkerProcess& worker, ExitStatus status);
+  void back_off();
+
+  // supervisor_watch.cpp
+  void arm();
+  void tick();
+  void keep_deadline(WorkerProcess& worker, std::uint64_t now_ms);
+  void look_for_wear(WorkerProcess& worker, std::uint64_t now_ms);
+  void look_for_hang(WorkerProcess& worker);
+  void end_hung(WorkerProcess& worker, http::Exchange* guilty);
 
   net::Loop& loop_;
   dispatch::Dispatcher& dispatcher_;
+  serve::ErrorLog& log_;
   WorkerCommand command_;
-  unsigned wanted_;
-  Say say_;
+  WorkerCommand previous_command_;     // while reloading_: what serves when the new one does not come up
+  SupervisorPolicy policy_;
+  SupervisorPolicy previous_policy_;
+  Events events_;
+  Reloaded reloaded_;
   shm::Geometry geometry_;
   shm::BellFds bell_;
   net::UvHandle<uv_poll_t> bell_poll_;
   std::vector<std::unique_ptr<WorkerProcess>> workers_;
-  std::vector<std::unique_ptr<WorkerProcess>> gone_;  // until the turn ends
-  net::Timer respawn_;
-  std::vector<unsigned> to_respawn_;
+  std::vector<std::unique_ptr<WorkerProcess>> gone_;  // until the next one goes: its own frame may be on the stack
+  net::Timer timer_;
+  std::uint64_t sampled_ms_ = 0;
+  std::uint32_t generation_ = 1;       // what new workers belong to
+  std::uint32_t serving_generation_ = 1;
+  std::uint32_t last_generation_ = 1;
   unsigned age_ = 0;
   std::uint64_t back_off_ms_ = 0;
+  std::uint64_t blocked_until_ms_ = 0;  // no spawning before
+  bool started_ = false;
+  bool reloading_ = false;
+  bool suspended_ = false;
   bool stopping_ = false;
-  std::function<void()> stopped_;
+  bool reconciling_ = false;
 };
 
 }  // namespace prefork::process

@@ -5,9 +5,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <string_view>
 #include <system_error>
 
 extern char** environ;
@@ -26,6 +28,12 @@ shm::UniqueFd settings_file(const wire::Settings& settings) {
     throw std::system_error(errno, std::system_category(), "writing a worker's settings");
   }
   return fd;
+}
+
+// The first of two equal names is what a process sees.
+bool replaced(std::string_view pair, const std::vector<std::string>& by) {
+  const auto name = pair.substr(0, pair.find('=') + 1);
+  return std::any_of(by.begin(), by.end(), [name](const std::string& one) { return one.starts_with(name); });
 }
 
 }  // namespace
@@ -56,7 +64,9 @@ void WorkerProcess::spawn(net::Loop& loop, const WorkerCommand& command, const s
   }();
   std::array<char*, 3> arguments{const_cast<char*>(command.executable.c_str()), const_cast<char*>(attachment.c_str()), nullptr};
   std::vector<char*> environment;
-  for (char** one = environ; *one != nullptr; ++one) environment.push_back(*one);
+  for (char** one = environ; *one != nullptr; ++one) {
+    if (!replaced(*one, command.environment)) environment.push_back(*one);
+  }
   for (const auto& one : command.environment) environment.push_back(const_cast<char*>(one.c_str()));
   environment.push_back(nullptr);
 

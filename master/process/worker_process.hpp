@@ -17,13 +17,27 @@ namespace prefork::process {
 
 struct WorkerCommand {
   std::string executable;
-  std::vector<std::string> environment;  // KEY=VALUE, added to ours
+  std::vector<std::string> environment;  // KEY=VALUE, in place of ours
   wire::Settings settings;
 };
 
 struct ExitStatus {
   int code = 0;
   int signal = 0;
+};
+
+// What the Supervisor knows of a worker. Times are the loop's milliseconds, 0: never.
+struct WorkerNotes {
+  bool was_ready = false;
+  bool worn = false;               // a fresh one shall take its place
+  bool ending = false;             // it was told to go
+  bool aborted = false;            // it hung
+  std::uint64_t due_ms = 0;        // it is killed then
+  std::uint64_t ready_ms = 0;
+  std::uint64_t most_requests = 0;
+  std::uint64_t resident_bytes = 0;
+  std::string cause;               // why it was killed
+  std::vector<std::string> was_running;
 };
 
 class WorkerProcess {
@@ -34,7 +48,11 @@ class WorkerProcess {
   WorkerProcess(net::Loop& loop, dispatch::Dispatcher& dispatcher, const WorkerCommand& command, const shm::Geometry& geometry,
                 const shm::BellFds& loop_bell, dispatch::WorkerIdentity identity, Exited exited);
 
+  WorkerNotes notes;
+
   dispatch::WorkerLink& link() { return *link_; }
+  const dispatch::WorkerLink& link() const { return *link_; }
+  const dispatch::WorkerIdentity& identity() const { return link_->identity(); }
   int pid() const { return pid_; }
   bool running() const { return running_; }
   void kill(int signal);

@@ -1,0 +1,101 @@
+#include "master/doors.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+
+namespace prefork {
+
+Doors::Doors(net::Loop& loop, serve::ErrorLog& log, Accepted accepted) : loop_(loop), log_(log), accepted_(std::move(accepted)) {}
+
+Doors::Door Doors::bind(const BindAddress& address, const Config& config) {
+  Door door;
+  door.address = address;
+  door.socket = std::make_unique<net::BoundSocket>(net::bind_socket(address, config.backlog, config.reuse_port, config.umask));
+  // Workers' user, so that who may talk to them may also connect.
+  const auto& path = door.socket->unix_path;
+  if (!path.empty() && (config.uid >= 0 || config.gid >= 0)) {
+    const auto keep = [](int id) { return id < 0 ? static_cast<unsigned>(-1) : static_cast<unsigned>(id); };
+    if (::chown(path.c_str(), keep(config.uid), keep(config.gid)) != 0) {
+      throw std::system_error(errno, std::system_category(), "giving " + path + " to another user");
+    }
+  }
+  return door;
+}
+
+void Doors::open(const Config& config) {
+  for (const auto& address : config.bind_addresses) doors_.push_back(bind(address, config));
+}
+
+void Doors::listen() {
+  for (auto& door : doors_) {
+    if (!door.listener) listen(door);
+  }
+}
+
+void Doors::listen(Door& door) {
+  const net::BoundSocket& socket = *door.socket;
+  log_.info("Listening at: ", socket.name, " (", ::getpid(), ")");
+  door.listener = std::make_unique<net::Listener>(loop_, socket, [this, &socket](int fd, net::Peer peer) { accepted_(fd, std::move(peer), socket); });
+}
+
+bool Doors::has(const std::vector<Door>& doors, const BindAddress& address) const {
+  return std::any_of(doors.begin(), doors.end(), [&](const Door& door) { return door.address == address; });
+}
+
+void Doors::prepare(const Config& fresh) {
+  prepared_.clear();
+  wanted_ = fresh.bind_addresses;
+  try {
+    for (const auto& address : wanted_) {
+      if (!has(doors_, address)) prepared_.push_back(bind(address, fresh));
+    }
+  } catch (...) {
+    for (const auto& door : prepared_) remove_file(door);
+    prepared_.clear();
+    throw;
+  }
+}
+
+void Doors::commit() {
+  for (auto& door : prepared_) {
+    listen(door);
+    doors_.push_back(std::move(door));
+  }
+  prepared_.clear();
+  for (std::size_t i = 0; i < doors_.size();) {
+    if (std::find(wanted_.begin(), wanted_.end(), doors_[i].address) != wanted_.end()) {
+      ++i;
+      continue;
+    }
+    log_.info("No longer listening at: ", doors_[i].socket->name);
+    remove_file(doors_[i]);
+    close(doors_[i]);
+    doors_.erase(doors_.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+}
+
+void Doors::close(Door& door) {
+  if (door.listener) door.listener->accept_pending();
+  door.listener.reset();
+  door.socket->fd.reset();
+  closed_.push_back(std::move(door));
+}
+
+void Doors::close() {
+  remove_files();
+  for (auto& door : doors_) close(door);
+  doors_.clear();
+}
+
+void Doors::remove_files() {
+  for (const auto& door : doors_) remove_file(door);
+}
+
+void Doors::remove_file(const Door& door) const {
+  if (!shared_ && !door.socket->unix_path.empty()) ::unlink(door.socket->unix_path.c_str());
+}
+
+}  // namespace prefork

@@ -1,0 +1,59 @@
+// The addresses that the server listens at: bound or inherited at the start, exchanged by a reload, handed to a successor, closed first
+// when the server ends. A closed door is kept for its connections, which refer to it.
+// Owned by the Server, on its loop's thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "master/config.hpp"
+#include "master/net/listener.hpp"
+#include "master/serve/error_log.hpp"
+
+namespace prefork {
+
+class Doors {
+ public:
+  using Accepted = std::function<void(int fd, net::Peer peer, const net::BoundSocket& local)>;
+  Doors(net::Loop& loop, serve::ErrorLog& log, Accepted accepted);
+
+  // Binds every address. Throws std::system_error with the address.
+  void open(const Config& config);
+  void listen();
+
+  // A reload's new addresses: prepare() binds them or throws, changing nothing; then one of the others.
+  void prepare(const Config& fresh);
+  void commit();
+  void forget_prepared() { prepared_.clear(); }
+
+  // Takes in who has connected by now, then accepts nobody any more.
+  void close();
+  // No longer ours alone: a successor listens there too, and the files of unix sockets are its to remove.
+  void share() { shared_ = true; }
+  void remove_files();
+
+ private:
+  struct Door {
+    BindAddress address;
+    std::unique_ptr<net::BoundSocket> socket;
+    std::unique_ptr<net::Listener> listener;
+  };
+
+  Door bind(const BindAddress& address, const Config& config);
+  void listen(Door& door);
+  void close(Door& door);
+  void remove_file(const Door& door) const;
+  bool has(const std::vector<Door>& doors, const BindAddress& address) const;
+
+  net::Loop& loop_;
+  serve::ErrorLog& log_;
+  Accepted accepted_;
+  std::vector<Door> doors_;
+  std::vector<Door> prepared_;
+  std::vector<BindAddress> wanted_;  // by what was prepared
+  std::vector<Door> closed_;
+  bool shared_ = false;
+};
+
+}  // namespace prefork

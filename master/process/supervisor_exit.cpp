@@ -1,0 +1,89 @@
+// What a worker leaves behind when it goes, and what is said of it.
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+
+#include "master/process/obituary.hpp"
+#include "master/process/supervisor.hpp"
+
+namespace prefork::process {
+namespace {
+
+using State = dispatch::WorkerLink::State;
+
+constexpr int kExitBoot = 3;  // the worker cannot start
+constexpr int kExitApp = 4;   // the application cannot be found
+constexpr std::uint64_t kFirstBackOffMs = 100;
+constexpr std::uint64_t kLongestBackOffMs = 10'000;
+constexpr std::uint64_t kHealthyMs = 5'000;  // who lived so long did not fail at its start
+
+}  // namespace
+
+// Its requests are given to others or failed; what it was running is noted for the log.
+void Supervisor::bury(WorkerProcess& worker, bool trusted) {
+  if (worker.link().state() == State::Dead) return;
+  dispatcher_.bury(worker.link(), trusted, [&](const http::Exchange& exchange, bool started) {
+    if (!started) return;
+    worker.notes.was_running.push_back(describe(exchange, loop_.now_ns()));
+    if (exchange.crashes != 0) log_.error("A request has ended two workers: ", worker.notes.was_running.back());
+  });
+}
+
+void Supervisor::on_exit(WorkerProcess& worker, ExitStatus status) {
+  const auto found = std::find_if(workers_.begin(), workers_.end(), [&](const auto& one) { return one.get() == &worker; });
+  if (found == workers_.end()) return;
+  gone_.clear();
+  gone_.push_back(std::move(*found));
+  workers_.erase(found);
+  loop_.update_now();
+  const bool started = worker.notes.was_ready || worker.link().state() == State::Ready;
+  bury(worker, worker.link().bad() == nullptr);
+  say_exit(worker, status);
+  if (stopping_) return;
+  const bool fresh = !outdated(worker);
+  if (!worker.notes.ending) {
+    if (!started && !worker.notes.was_ready) {
+      if (fresh) boot_failed(worker, status);
+    } else if (loop_.now_ms() - worker.started_ms() < kHealthyMs && worker.link().finished() == 0) {
+      back_off();
+    } else {
+      back_off_ms_ = 0;
+    }
+  }
+  reconcile();
+}
+
+// Before its Ready: the first generation's failure is the server's, a reload's is the reload's, and a replacement is tried again.
+void Supervisor::boot_failed(const WorkerProcess& worker, ExitStatus status) {
+  if (reloading_) {
+    std::string why = "worker " + std::to_string(worker.pid()) + " did not start";
+    if (!worker.notes.cause.empty()) {
+      why += ": " + worker.notes.cause;
+    } else {
+      why += status.signal != 0 ? ", signal " + std::to_string(status.signal) : ", exit code " + std::to_string(status.code);
+      if (status.code == kExitBoot) why += " (Worker failed to boot.)";
+      if (status.code == kExitApp) why += " (App failed to load.)";
+    }
+    return fail_reload(why);
+  }
+  if (!started_ && status.signal == 0 && (status.code == kExitBoot || status.code == kExitApp) && events_.halt) return events_.halt(status.code);
+  back_off();
+}
+
+void Supervisor::back_off() {
+  back_off_ms_ = std::clamp(back_off_ms_ * 2, kFirstBackOffMs, kLongestBackOffMs);
+  blocked_until_ms_ = loop_.now_ms() + back_off_ms_;
+}
+
+void Supervisor::say_exit(const WorkerProcess& worker, ExitStatus status) {
+  const bool orderly = status.signal == 0 && status.code == 0 && worker.notes.was_running.empty();
+  if (orderly || (worker.notes.ending && worker.notes.cause.empty() && worker.notes.was_running.empty())) {
+    log_.info("Worker exiting (pid: ", worker.pid(), ")");
+  } else {
+    log_.error(obituary(worker, status, loop_.now_ms()));
+  }
+  if (!log_.enabled(serve::Level::Debug)) return;
+  for (const auto& line : last_events(worker)) log_.debug("Worker (pid:", worker.pid(), ") ", line);
+}
+
+}  // namespace prefork::process

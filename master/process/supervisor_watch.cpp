@@ -1,0 +1,92 @@
+// What the Supervisor looks at from time to time: deadlines, wear, and workers that hang.
+#include <algorithm>
+#include <csignal>
+
+#include "master/process/obituary.hpp"
+#include "master/process/supervisor.hpp"
+
+namespace prefork::process {
+namespace {
+
+using State = dispatch::WorkerLink::State;
+
+constexpr std::uint64_t kSampleMs = 1'000;
+constexpr std::uint64_t kAbortMs = 1'000;  // to say where it hangs, then KILL
+
+}  // namespace
+
+// The timer fires once: for the next deadline, the end of a back-off, or the next look.
+void Supervisor::arm() {
+  const auto now = loop_.now_ms();
+  auto next = now + kSampleMs;
+  for (const auto& worker : workers_) {
+    if (worker->notes.due_ms != 0) next = std::min(next, worker->notes.due_ms);
+  }
+  if (blocked_until_ms_ > now) next = std::min(next, blocked_until_ms_);
+  timer_.start(next > now ? next - now : 1);
+}
+
+void Supervisor::tick() {
+  loop_.update_now();
+  const auto now = loop_.now_ms();
+  for (std::size_t i = 0; i < workers_.size(); ++i) keep_deadline(*workers_[i], now);
+  if (now - sampled_ms_ >= kSampleMs) {
+    sampled_ms_ = now;
+    for (std::size_t i = 0; i < workers_.size(); ++i) {
+      workers_[i]->notes.resident_bytes = resident_bytes(workers_[i]->pid());
+      look_for_wear(*workers_[i], now);
+      look_for_hang(*workers_[i]);
+    }
+  }
+  reconcile();
+  arm();
+}
+
+void Supervisor::keep_deadline(WorkerProcess& worker, std::uint64_t now_ms) {
+  if (worker.notes.due_ms == 0 || now_ms < worker.notes.due_ms) return;
+  worker.notes.due_ms = 0;
+  if (worker.link().state() == State::Starting) {
+    worker.notes.cause = "not ready within --boot-timeout";
+  } else if (worker.notes.cause.empty() && worker.notes.was_ready) {
+    worker.notes.cause = "not finished within --graceful-timeout";
+    dispatcher_.fail_running(worker.link(), 503, "the worker had to end");
+  }
+  worker.kill(SIGKILL);
+}
+
+void Supervisor::look_for_wear(WorkerProcess& worker, std::uint64_t now_ms) {
+  if (worker.notes.worn || worker.link().state() != State::Ready) return;
+  const char* why = nullptr;
+  if (policy_.max_lifetime_ms != 0 && now_ms - worker.started_ms() >= policy_.max_lifetime_ms) why = "has reached --max-lifetime";
+  if (policy_.max_rss != 0 && worker.notes.resident_bytes > policy_.max_rss) why = "has passed --max-worker-rss";
+  if (why == nullptr) return;
+  worker.notes.worn = true;
+  log_.info("Worker (pid:", worker.pid(), ") is replaced: it ", why);
+}
+
+// With one thread the limit is a request's; with several, or an event loop, a process is judged by the heartbeat that it can only
+// renew with the GIL or on its loop, and of its requests the oldest is taken for the guilty one.
+void Supervisor::look_for_hang(WorkerProcess& worker) {
+  const auto state = worker.link().state();
+  if (policy_.timeout_ms == 0 || (state != State::Ready && state != State::Retiring) || worker.notes.aborted) return;
+  http::Exchange* oldest = worker.link().oldest_started();
+  if (oldest == nullptr) return;
+  const auto limit_ns = policy_.timeout_ms * 1'000'000;
+  const auto now = loop_.now_ns();
+  const bool alone = worker.link().concurrency() == 1 && worker.link().interface() != wire::Interface::Asgi;
+  const auto since = std::max(oldest->sent_ns, alone ? worker.link().last_finished_ns() : worker.link().heartbeat_us() * 1'000);
+  if (now > since && now - since >= limit_ns) end_hung(worker, oldest);
+}
+
+void Supervisor::end_hung(WorkerProcess& worker, http::Exchange* guilty) {
+  log_.critical("WORKER TIMEOUT (pid:", worker.pid(), "): ", describe(*guilty, loop_.now_ns()));
+  worker.notes.cause = "--timeout";
+  worker.notes.aborted = true;
+  worker.notes.worn = true;
+  worker.notes.due_ms = loop_.now_ms() + kAbortMs;
+  dispatcher_.retire(worker.link());
+  dispatcher_.give_up(*guilty, 504, "the worker took longer than --timeout");
+  worker.kill(SIGABRT);
+}
+
+}  // namespace prefork::process

@@ -1,0 +1,74 @@
+// The Server behind run_server(): everything that one master process owns. server.cpp builds and runs it, server_signals.cpp is what it does
+// when it is told something: stop, reload, upgrade, more or fewer workers.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "master/config_load.hpp"
+#include "master/dispatch/dispatcher.hpp"
+#include "master/doors.hpp"
+#include "master/http/connection.hpp"
+#include "master/http/site.hpp"
+#include "master/logs.hpp"
+#include "master/net/deadline.hpp"
+#include "master/net/loop.hpp"
+#include "master/process/supervisor.hpp"
+
+namespace prefork {
+
+class Server {
+ public:
+  explicit Server(CommandLine line);
+  int run();  // the process's exit code
+
+ private:
+  // Serving -> Delaying (TERM with --drain-delay) -> Draining (no listener; what is there is answered) -> Leaving (workers end)
+  enum class Stage { Serving, Delaying, Draining, Leaving };
+
+  // server.cpp
+  void fill_site();
+  void accept(int fd, net::Peer peer, const net::BoundSocket& local);
+  bool before_sleep();
+  void started();
+
+  // server_signals.cpp
+  void watch_signals();
+  void watch_signal(int number);
+  void on_signal(int number);
+  void stop_gracefully();
+  void drain();
+  void stop_quickly(const char* why);
+  void halt(int code);
+  void leave_when_done();
+  void reload();
+  void begin_reload(CommandLine fresh);
+  void apply(CommandLine fresh);
+  void end_reload(const std::string& failure);
+  void say(const Notice& notice);
+
+  CommandLine line_;
+  const Config& config_;  // line_.config, which a reload replaces
+  Logs logs_;
+  serve::ErrorLog& log_;
+  net::Loop loop_;
+  net::DeadlineWheel wheel_;
+  dispatch::Dispatcher dispatcher_;
+  Doors doors_;     // before the connections that refer to it
+  http::Site site_;
+  process::Supervisor supervisor_;
+  std::vector<net::UvHandle<uv_signal_t>> signals_;
+  net::Timer drain_timer_;   // the end of --drain-delay
+  net::Timer kill_timer_;    // the end of --graceful-timeout
+  Stage stage_ = Stage::Serving;
+  bool terminal_ = false;    // a person may press Ctrl-C
+  bool reloading_ = false;   // from SIGHUP to the supervisor's answer
+  bool reload_again_ = false;
+  std::vector<std::function<void(const std::string& failure)>> reload_waiters_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for work that is done beside the loop
+  int exit_code_ = 0;
+};
+
+}  // namespace prefork

@@ -1,0 +1,208 @@
+// What the server does when it is told something by a signal: stop, reload, more or fewer workers, new log files.
+#include <algorithm>
+#include <csignal>
+#include <memory>
+#include <optional>
+
+#include "master/server_core.hpp"
+#include "master/worker_command.hpp"
+
+namespace prefork {
+namespace {
+
+constexpr std::uint64_t kQuickMs = 2'000;  // what a worker gets that is told to go at once
+
+const char* name_of(int signal) {
+  switch (signal) {
+    case SIGTERM: return "term";
+    case SIGINT: return "int";
+    case SIGQUIT: return "quit";
+    case SIGHUP: return "hup";
+    case SIGTTIN: return "ttin";
+    case SIGTTOU: return "ttou";
+    case SIGUSR1: return "usr1";
+    default: return "unknown";
+  }
+}
+
+}  // namespace
+
+void Server::watch_signals() {
+  for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGTTIN, SIGTTOU, SIGUSR1}) watch_signal(number);
+}
+
+void Server::watch_signal(int number) {
+  auto* handle = new uv_signal_t;
+  uv_signal_init(loop_.uv(), handle);
+  handle->data = this;
+  signals_.emplace_back(handle);
+  uv_signal_start(handle, [](uv_signal_t* signal, int which) {
+    if (signal->data != nullptr) static_cast<Server*>(signal->data)->on_signal(which);
+  }, number);
+}
+
+void Server::on_signal(int number) {
+  log_.info("Handling signal: ", name_of(number));
+  switch (number) {
+    case SIGTERM: return stop_gracefully();
+    case SIGINT:
+      if (terminal_ && stage_ == Stage::Serving) {
+        log_.info("Finishing what is started; press Ctrl-C again to stop at once");
+        return stop_gracefully();
+      }
+      return stop_quickly("told to stop at once");
+    case SIGQUIT: return stop_quickly("told to stop at once");
+    case SIGHUP: return reload();
+    case SIGTTIN: return supervisor_.set_workers(supervisor_.workers() + 1);
+    case SIGTTOU: return supervisor_.set_workers(std::max(2u, supervisor_.workers()) - 1);
+    case SIGUSR1: return logs_.reopen();
+    default: return;
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------- stopping
+
+void Server::stop_gracefully() {
+  if (stage_ != Stage::Serving) return;
+  stage_ = Stage::Delaying;
+  const auto delay = static_cast<std::uint64_t>(config_.drain_delay.count());
+  kill_timer_.start(delay + static_cast<std::uint64_t>(config_.graceful_timeout.count()));
+  if (delay == 0) return drain();
+  drain_timer_.start(delay);  // load balancers learn first that no more shall come
+}
+
+// Whoever has connected by now is answered; the listeners close.
+void Server::drain() {
+  if (stage_ != Stage::Delaying) return;
+  doors_.close();
+  site_.draining = true;
+  site_.for_each([](http::Connection& connection) { connection.drain(); });
+  stage_ = Stage::Draining;
+}
+
+// The workers stay until nobody can have a request for them any more.
+void Server::leave_when_done() {
+  if (stage_ == Stage::Draining) {
+    if (!dispatcher_.idle() || site_.connections() != 0) return;
+    stage_ = Stage::Leaving;
+    supervisor_.stop();
+  }
+  if (supervisor_.running() == 0) loop_.stop();
+}
+
+void Server::stop_quickly(const char* why) {
+  if (stage_ == Stage::Leaving && supervisor_.stopping()) {  // once more, or they did not go
+    dispatcher_.fail_queue(503, "the server has stopped");
+    return supervisor_.quit(SIGKILL);
+  }
+  if (!dispatcher_.idle()) log_.warning("Requests are broken off: ", why);
+  const bool patience_is_over = stage_ == Stage::Draining;
+  stage_ = Stage::Leaving;
+  doors_.close();
+  site_.draining = true;
+  supervisor_.quit(patience_is_over ? SIGKILL : SIGQUIT);
+  dispatcher_.fail_queue(503, "the server has stopped");
+  kill_timer_.start(kQuickMs);
+}
+
+void Server::halt(int code) {
+  exit_code_ = code;
+  log_.error("Reason: ", code == 4 ? "App failed to load." : "Worker failed to boot.");
+  stop_quickly("no worker can start");
+}
+
+// ---------------------------------------------------------------------------------------------------- reloading
+
+namespace {
+
+// Reading the configuration may run a Python interpreter, so it is done beside the loop.
+struct ConfigReader {
+  uv_work_t work{};
+  CommandLine before;
+  std::optional<CommandLine> fresh;
+  std::string error;
+  std::function<void(ConfigReader&)> done;
+};
+
+void read_config(ConfigReader& reader) {
+  try {
+    reader.fresh = reload_config(reader.before);
+  } catch (const ConfigError& error) {
+    reader.error = error.details() + error.what();
+  } catch (const std::exception& error) {
+    reader.error = error.what();
+  }
+}
+
+}  // namespace
+
+void Server::reload() {
+  if (stage_ != Stage::Serving) return;
+  if (reloading_) {
+    reload_again_ = true;
+    return;
+  }
+  reloading_ = true;
+  logs_.reopen();
+  auto* reader = new ConfigReader;
+  reader->work.data = reader;
+  reader->before = line_;
+  reader->done = [this, alive = std::weak_ptr<bool>(alive_)](ConfigReader& read) {
+    if (alive.expired() || stage_ != Stage::Serving) return;
+    if (!read.fresh) {
+      log_.error("Reload failed: ", read.error);
+      return end_reload(read.error);
+    }
+    begin_reload(std::move(*read.fresh));
+  };
+  uv_queue_work(
+      loop_.uv(), &reader->work, [](uv_work_t* work) { read_config(*static_cast<ConfigReader*>(work->data)); },
+      [](uv_work_t* work, int) {
+        const std::unique_ptr<ConfigReader> read(static_cast<ConfigReader*>(work->data));
+        read->done(*read);
+      });
+}
+
+// The new addresses are bound before anything else changes, and used once the new workers serve.
+void Server::begin_reload(CommandLine fresh) {
+  for (const Notice& notice : fresh.notices) {
+    if (std::find(line_.notices.begin(), line_.notices.end(), notice) == line_.notices.end()) say(notice);
+  }
+  try {
+    doors_.prepare(fresh.config);
+  } catch (const std::exception& error) {
+    log_.error("Reload failed: ", error.what());
+    return end_reload(error.what());
+  }
+  const auto command = worker_command_of(fresh.config);
+  const auto policy = supervisor_policy_of(fresh.config);
+  supervisor_.reload(command, policy, [this, fresh = std::move(fresh)](const std::string& failure) mutable {
+    if (failure.empty()) apply(std::move(fresh));
+    doors_.forget_prepared();
+    end_reload(failure);
+  });
+}
+
+void Server::apply(CommandLine fresh) {
+  line_ = std::move(fresh);
+  fill_site();
+  dispatcher_.set_policy(dispatch_policy_of(config_));
+  doors_.commit();
+  log_.info("Reloaded: generation ", supervisor_.generation(), " serves");
+}
+
+void Server::end_reload(const std::string& failure) {
+  reloading_ = false;
+  for (auto& waiter : std::exchange(reload_waiters_, {})) waiter(failure);
+  if (std::exchange(reload_again_, false)) reload();
+}
+
+void Server::say(const Notice& notice) {
+  switch (notice.level) {
+    case Notice::Level::Debug: return log_.debug(notice.text);
+    case Notice::Level::Info: return log_.info(notice.text);
+    case Notice::Level::Warning: return log_.warning(notice.text);
+  }
+}
+
+}  // namespace prefork
