@@ -3,10 +3,11 @@
 #include <unistd.h>
 
 #include <array>
-#include <atomic>
 #include <cerrno>
 #include <ctime>
 #include <string>
+
+#include "shm/atomic.hpp"
 
 namespace prefork::bridge {
 namespace {
@@ -14,7 +15,7 @@ namespace {
 constexpr std::array<std::string_view, 5> kNames{"debug", "info", "warning", "error", "critical"};
 constexpr std::array<std::string_view, 5> kTags{"] [DEBUG] ", "] [INFO] ", "] [WARNING] ", "] [ERROR] ", "] [CRITICAL] "};
 
-std::atomic<int> lowest{static_cast<int>(Level::Info)};
+shm::Atomic<int> lowest{static_cast<int>(Level::Info)};
 
 }  // namespace
 

@@ -2,8 +2,6 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 
-#include <atomic>
-
 #include "python/bridge/error.hpp"
 #include "python/bridge/gil.hpp"
 #include "python/bridge/interface.hpp"
@@ -11,6 +9,7 @@
 #include "python/bridge/signals.hpp"
 #include "python/bridge/worker_main.hpp"
 #include "python/bridge/wsgi/app.hpp"
+#include "shm/atomic.hpp"
 #include "worker/sync_runner.hpp"
 
 namespace prefork::bridge {
@@ -23,7 +22,7 @@ struct Serving {
   worker::SyncRunner runner;
   wsgi::App app;
   shm::UniqueFd finished;  // counts the threads that have ended
-  std::atomic<bool> broken{false};
+  shm::Atomic<bool> broken{false};
 };
 
 int broken_master() {
