@@ -21,12 +21,15 @@ Server::Server(CommandLine line)
       dispatcher_(loop_, wheel_, dispatch_policy_of(config_)),
       doors_(loop_, log_, [this](int fd, net::Peer peer, const net::BoundSocket& local) { accept(fd, std::move(peer), local); }),
       site_(loop_, wheel_, dispatcher_),
-      supervisor_(loop_, dispatcher_, log_, worker_command_of(config_), supervisor_policy_of(config_),
+      supervisor_(loop_, dispatcher_, log_, worker_command_of(config_, logs_), supervisor_policy_of(config_),
                   {[this] { started(); }, [this](int code) { halt(code); }}),
       drain_timer_(loop_, [this] { drain(); }),
       kill_timer_(loop_, [this] { stop_quickly("--graceful-timeout is over"); }),
+      second_(loop_, [this] { observer_->tick(); }),
       terminal_(::isatty(STDIN_FILENO) != 0) {
+  logs_.read_workers_on(loop_);
   fill_site();
+  second_.start(1'000, 1'000);
   loop_.on_turn([this] { return before_sleep(); }, [this] { dispatcher_.after_sleep(); });
 }
 
@@ -41,6 +44,8 @@ int Server::run() {
   log_.info("Shutting down: Master");
   doors_.close();
   signals_.clear();
+  observer_->tick();
+  logs_.stop_reading();
   return exit_code_;
 }
 
@@ -56,8 +61,29 @@ void Server::fill_site() {
   site_.reply_spools.limit = config_.response_spool_total;
   site_.request_spools.limit = config_.request_spool_total;
   if (!config_.tmp_upload_dir.empty()) site_.request_spools.directory = site_.reply_spools.directory = config_.tmp_upload_dir;
-  if (!config_.server_header) site_.server.clear();
+  site_.server = config_.server_header ? "prefork" : "";
   site_.date = config_.date_header;
+  site_.extra_lines.clear();
+  for (const auto& field : config_.header) site_.extra_lines += field_line(field);
+  site_.proxy_protocol = http::parse_proxy_mode(config_.proxy_protocol).value_or(http::ProxyMode::Off);
+  site_.proxy_allow_ips = http::TrustList(config_.proxy_allow_ips);
+  site_.websocket.max_message = config_.websocket_max_message_size;
+  site_.websocket.ping_interval_ms = ms(config_.ws_ping_interval);
+  site_.websocket.ping_timeout_ms = ms(config_.ws_ping_timeout);
+  site_.websocket.deflate = config_.ws_per_message_deflate;
+  site_.websocket.max_queue = static_cast<std::size_t>(config_.ws_max_queue);
+  observe();
+}
+
+// A reload with settings that cannot be (a statsd host that nobody knows) leaves things as they are.
+void Server::observe() {
+  try {
+    observer_ = std::make_unique<serve::SiteObserver>(config_, logs_, metrics_, site_);
+    site_.observer = observer_.get();
+  } catch (const std::exception& error) {
+    if (!observer_) throw;
+    log_.error("Logs and metrics stay as they were: ", std::string_view{error.what()});
+  }
 }
 
 void Server::accept(int fd, net::Peer peer, const net::BoundSocket& local) {

@@ -16,6 +16,8 @@
 #include "master/net/deadline.hpp"
 #include "master/net/loop.hpp"
 #include "master/process/supervisor.hpp"
+#include "master/serve/metrics.hpp"
+#include "master/serve/site_observer.hpp"
 
 namespace prefork {
 
@@ -30,6 +32,7 @@ class Server {
 
   // server.cpp
   void fill_site();
+  void observe();
   void accept(int fd, net::Peer peer, const net::BoundSocket& local);
   bool before_sleep();
   void started();
@@ -58,10 +61,13 @@ class Server {
   dispatch::Dispatcher dispatcher_;
   Doors doors_;     // before the connections that refer to it
   http::Site site_;
+  serve::Metrics metrics_;  // over reloads
+  std::unique_ptr<serve::SiteObserver> observer_;
   process::Supervisor supervisor_;
   std::vector<net::UvHandle<uv_signal_t>> signals_;
   net::Timer drain_timer_;   // the end of --drain-delay
   net::Timer kill_timer_;    // the end of --graceful-timeout
+  net::Timer second_;
   Stage stage_ = Stage::Serving;
   bool terminal_ = false;    // a person may press Ctrl-C
   bool reloading_ = false;   // from SIGHUP to the supervisor's answer

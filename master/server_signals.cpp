@@ -174,7 +174,7 @@ void Server::begin_reload(CommandLine fresh) {
     log_.error("Reload failed: ", error.what());
     return end_reload(error.what());
   }
-  const auto command = worker_command_of(fresh.config);
+  const auto command = worker_command_of(fresh.config, logs_);
   const auto policy = supervisor_policy_of(fresh.config);
   supervisor_.reload(command, policy, [this, fresh = std::move(fresh)](const std::string& failure) mutable {
     if (failure.empty()) apply(std::move(fresh));

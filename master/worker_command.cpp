@@ -2,7 +2,9 @@
 
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
+#include <string_view>
 
 namespace prefork {
 namespace {
@@ -17,49 +19,78 @@ std::string executable_folder() {
 
 std::string joined(const Config::Strings& texts) {
   std::string all;
-  for (const auto& text : texts) (all += all.empty() ? "" : ",") += text;
+  for (const std::string& text : texts) all.append(all.empty() ? "" : ",").append(text);
   return all;
 }
 
 std::uint64_t ms(Config::Milliseconds time) { return static_cast<std::uint64_t>(time.count()); }
+std::string milliseconds(Config::Milliseconds time) { return std::to_string(time.count()); }
+std::string flag(bool on) { return on ? "1" : "0"; }
+
+void set_application(const Config& config, wire::Settings& settings) {
+  settings.set("app", config.app);
+  settings.set("factory", flag(config.factory));
+  settings.set("interface", config.interface);
+  settings.set("chdir", config.chdir);
+  settings.set("python", config.python);
+  settings.set("pythonpath", joined(config.pythonpath));
+  if (!config.root_path.empty()) settings.set("root_path", config.root_path);
+  settings.set("loglevel", config.loglevel);
+  settings.set("logconfig", config.logconfig);
+  settings.set("logconfig_dict", config.logconfig_dict);
+  settings.set("logconfig_json", config.logconfig_json);
+  settings.set("hooks", joined(config.hooks));
+  settings.set("config_path", config.config_path);
+  settings.set("config_kind", config.config_kind);
+}
+
+void set_running(const Config& config, wire::Settings& settings) {
+  settings.set("workers", std::to_string(config.workers));
+  settings.set("threads", std::to_string(config.threads));
+  settings.set("multiprocess", flag(config.workers > 1));
+  settings.set("worker_connections", std::to_string(config.worker_connections));
+  settings.set("spin", std::to_string(config.spin.count()));
+  settings.set("reply_window", std::to_string(config.response_buffer));
+  settings.set("sendfile", flag(config.sendfile));
+  settings.set("timeout", milliseconds(config.timeout));
+  settings.set("graceful_timeout", milliseconds(config.graceful_timeout));
+  settings.set("max_requests", std::to_string(config.max_requests));
+  settings.set("reload", flag(config.reload));
+  settings.set("bind", joined(config.bind));
+  settings.set("proc_name", config.proc_name.empty() ? config.default_proc_name : config.proc_name);
+  settings.set("master_pid", std::to_string(::getpid()));
+  settings.set("umask", std::to_string(config.umask));
+  settings.set("uid", std::to_string(config.uid));
+  settings.set("gid", std::to_string(config.gid));
+  settings.set("user", config.user);
+  settings.set("initgroups", flag(config.initgroups));
+}
+
+void set_asgi(const Config& config, wire::Settings& settings) {
+  settings.set("asgi_loop", config.asgi_loop);
+  settings.set("asgi_lifespan", config.asgi_lifespan);
+  settings.set("asgi_disconnect_grace_period", milliseconds(config.asgi_disconnect_grace_period));
+  settings.set("eager", flag(config.eager));
+  settings.set("websocket_max_message_size", std::to_string(config.websocket_max_message_size));
+}
 
 }  // namespace
 
-process::WorkerCommand worker_command_of(const Config& config) {
+process::WorkerCommand worker_command_of(const Config& config, const Logs& logs) {
   process::WorkerCommand command;
-  const bool echo = config.builtin_app == "echo";
-  command.executable = executable_folder() + (echo ? "/prefork-echo" : "/prefork-worker");
+  command.executable = executable_folder() + (config.builtin_app == "echo" ? "/prefork-echo" : "/prefork-worker");
+  set_application(config, command.settings);
+  set_running(config, command.settings);
+  set_asgi(config, command.settings);
   command.environment = config.raw_env;
-  const auto flag = [&](const char* name, bool on) { command.settings.set(name, on ? "1" : "0"); };
-  const auto number = [&](const char* name, auto value) { command.settings.set(name, std::to_string(value)); };
-  command.settings.set("app", config.app);
-  command.settings.set("chdir", config.chdir);
-  command.settings.set("python", config.python);
-  command.settings.set("pythonpath", joined(config.pythonpath));
-  command.settings.set("interface", config.interface);
-  command.settings.set("loglevel", config.loglevel);
-  command.settings.set("config_path", config.config_path);
-  command.settings.set("config_kind", config.config_kind);
-  command.settings.set("proc_name", config.proc_name.empty() ? config.default_proc_name : config.proc_name);
-  flag("factory", config.factory);
-  flag("multiprocess", config.workers > 1);
-  if (!config.root_path.empty()) command.settings.set("root_path", config.root_path);
-  number("threads", config.threads);
-  number("workers", config.workers);
-  number("worker_connections", config.worker_connections);
-  number("spin", config.spin.count());
-  number("reply_window", config.response_buffer);
-  command.settings.set("asgi_loop", config.asgi_loop);
-  command.settings.set("asgi_lifespan", config.asgi_lifespan);
-  number("asgi_disconnect_grace_period", config.asgi_disconnect_grace_period.count());
-  number("master_pid", ::getpid());
-  number("uid", config.uid);
-  number("gid", config.gid);
-  command.settings.set("user", config.user);
-  number("umask", config.umask);
-  flag("initgroups", config.initgroups);
+  // What applications look at to learn who serves them; theirs if they set it.
+  if (::getenv("SERVER_SOFTWARE") == nullptr) command.environment.push_back("SERVER_SOFTWARE=prefork");
+  command.stdout_fd = logs.worker_stdout();
+  command.stderr_fd = logs.worker_stderr();
   return command;
 }
+
+std::string field_line(const std::string& field) { return field + "\r\n"; }
 
 process::SupervisorPolicy supervisor_policy_of(const Config& config) {
   process::SupervisorPolicy policy;

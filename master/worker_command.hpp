@@ -1,14 +1,21 @@
-// How a worker process is started, from the configuration.
+// How a worker process is started, from the configuration: its settings, environment and output.
 #pragma once
+
+#include <string>
 
 #include "master/config.hpp"
 #include "master/dispatch/dispatcher.hpp"
+#include "master/logs.hpp"
 #include "master/process/supervisor.hpp"
 
 namespace prefork {
 
-process::WorkerCommand worker_command_of(const Config& config);
+// The logs must outlive every worker that is started with it.
+process::WorkerCommand worker_command_of(const Config& config, const Logs& logs);
 process::SupervisorPolicy supervisor_policy_of(const Config& config);
 dispatch::Policy dispatch_policy_of(const Config& config);
+
+// "Name: value" of --header as a line of a reply.
+std::string field_line(const std::string& field);
 
 }  // namespace prefork

@@ -43,6 +43,12 @@ Connection::~Connection() {
 
 void Connection::start(std::unique_ptr<net::Stream> stream) {
   stream_ = std::move(stream);
+  if (site_.observer != nullptr) peer_.trusted = site_.observer->trusts(peer_);
+  parser_.trust_forwarder(peer_.trusted);
+  if (site_.proxy_protocol != ProxyMode::Off) {
+    proxy_ = std::make_unique<ProxyProtocol>(site_.proxy_protocol, site_.proxy_allow_ips.trusts({peer_.address, peer_.port, peer_.unix_socket}));
+    proxy_due_ = true;
+  }
   idle_due_ms_ = site_.loop.now_ms() + site_.timing.keepalive_ms;
   update_interest();
   schedule();
@@ -213,9 +219,10 @@ void Connection::schedule() {
   const auto now = site_.loop.now_ms();
   if (state_ == State::Open) {
     const bool nothing = exchanges_.empty() || (exchanges_.size() == 1 && reading_ != nullptr && parser_.idle());
-    if (!parser_.in_head()) head_due_ms_ = 0;
-    if (parser_.in_head() && head_due_ms_ == 0) head_due_ms_ = now + site_.timing.header_ms;
-    if (!nothing || parser_.in_head()) {
+    const bool in_head = parser_.in_head() || (proxy_due_ && proxy_begun_);
+    if (!in_head) head_due_ms_ = 0;
+    if (in_head && head_due_ms_ == 0) head_due_ms_ = now + site_.timing.header_ms;
+    if (!nothing || in_head) {
       idle_due_ms_ = 0;
     } else if (idle_due_ms_ == 0) {
       idle_due_ms_ = now + site_.timing.keepalive_ms;

@@ -72,6 +72,8 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
 
   // reading (connection_read.cpp)
   void consume(std::span<const char> in);
+  void parse(std::span<const char> in);
+  bool read_proxy(std::span<const char>& in);
   bool step(std::span<const char>& in);
   void on_head_done();
   void on_body(std::span<const char> piece);
@@ -124,8 +126,11 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   net::Peer peer_;
   const net::BoundSocket& local_;
   std::unique_ptr<net::Stream> stream_;
+  std::unique_ptr<ProxyProtocol> proxy_;  // only where --proxy-protocol allows it
   H1Parser parser_;
   State state_ = State::Open;
+  bool proxy_due_ = false;              // the first bytes may be a PROXY header
+  bool proxy_begun_ = false;            // some of it is here
   bool corked_ = false;
   bool continue_due_ = false;
   bool last_request_ = false;           // the client said that it sends no more

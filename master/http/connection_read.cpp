@@ -20,8 +20,34 @@ void Connection::consume(std::span<const char> in) {
     return;
   }
   PREFORK_FAULT_POINT("master.parse");
+  if (proxy_due_ && !read_proxy(in)) return;
+  parse(in);
+}
+
+void Connection::parse(std::span<const char> in) {
   while ((state_ == State::Open || state_ == State::HalfClosed) && step(in)) {
   }
+}
+
+// What a load balancer writes in front of the first request. False: nothing of HTTP has come yet, or never will.
+bool Connection::read_proxy(std::span<const char>& in) {
+  using Status = ProxyProtocol::Status;
+  const Status status = proxy_->feed(in);
+  proxy_begun_ = true;
+  if (status == Status::NeedMore) return false;
+  proxy_due_ = false;
+  switch (status) {
+    case Status::Forbidden: refuse({403, "PROXY protocol from a peer that is not in proxy_allow_ips"}); return false;
+    case Status::Malformed: refuse({400, proxy_->reason()}); return false;
+    case Status::NotProxy: parse(proxy_->replay()); break;
+    default: break;
+  }
+  if (status == Status::Done && proxy_->has_address()) {
+    peer_.address = proxy_->client();
+    peer_.port = proxy_->client_port();
+    peer_.unix_socket = false;
+  }
+  return state_ == State::Open || state_ == State::HalfClosed;
 }
 
 // One event of the parser. False: nothing more to do with these bytes.
@@ -50,8 +76,10 @@ void Connection::complete_request_facts(H1Exchange& exchange) {
   wire::RequestBuilder& request = exchange.request;
   exchange.arrived_ns = site_.loop.now_ns();
   request.head.arrived_ns = exchange.arrived_ns;
-  request.head.server = request.add_text(local_.server_name);
-  request.head.server_port = local_.port;
+  // On a unix socket the PROXY header knows the server's address too.
+  const bool proxied = local_.unix_socket && !peer_.unix_socket;
+  request.head.server = request.add_text(proxied ? proxy_->server() : std::string_view{local_.server_name});
+  request.head.server_port = proxied ? proxy_->server_port() : local_.port;
   if (peer_.unix_socket) request.head.flags |= wire::kUnixPeer;
   request.head.client = request.add_text(peer_.address);
   request.head.client_port = peer_.port;
@@ -68,7 +96,7 @@ void Connection::on_head_done() {
   }
   if (parser_.upgrade() && !site_.sync_workers() && !read_upgrade(exchange)) return;
   exchange.request.finish();
-  if (site_.observer != nullptr && answer_here()) return;
+  if (site_.observer != nullptr && site_.observer->answers() && answer_here()) return;
   if (!parser_.body_expected()) return;  // MessageDone follows at once
   const bool collect = site_.sync_workers() && site_.buffers.collect;
   if (collect) {
@@ -212,8 +240,8 @@ void Connection::refuse(Refusal refusal) {
   exchange.keep_alive = false;
   exchange.received = true;
   if (exchange.submitted) site_.dispatcher.cancel(exchange, wire::CancelReason::ClientGone);
-  if (!exchange.request.finished()) exchange.arrived_ns = site_.loop.now_ns();
-  if (site_.observer != nullptr) site_.observer->on_error(&exchange, refusal.reason);
+  if (exchange.arrived_ns == 0) exchange.arrived_ns = site_.loop.now_ns();
+  if (site_.observer != nullptr) site_.observer->on_error(&exchange, &peer_, refusal.status, refusal.reason);
   exchange.submitted = true;
   reading_ = nullptr;
   stop_reading_requests();

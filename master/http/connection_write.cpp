@@ -108,7 +108,7 @@ bool Connection::write_head(H1Exchange& exchange, const ReplyEvent& event) {
   auto& head = site_.head_buffer;
   head.clear();
   if (const Refusal refusal = write_reply_head(event.head, facts, exchange.plan, head)) {
-    if (site_.observer != nullptr) site_.observer->on_error(&exchange, refusal.reason);
+    if (site_.observer != nullptr) site_.observer->on_error(&exchange, &peer_, 500, std::string("the application's reply is not valid HTTP: ") + refusal.reason);
     if (!event.end) site_.dispatcher.cancel(exchange, wire::CancelReason::ClientGone);
     write_error(exchange, 500, "The application's reply is not valid HTTP");
     return true;
@@ -235,8 +235,8 @@ void Connection::end_reply(H1Exchange& exchange, bool aborted) {
   exchange.ended = true;
   exchange.cut = aborted || exchange.framer.is_short();
   if (site_.observer != nullptr) {
-    if (exchange.framer.is_short() && !aborted) site_.observer->on_error(&exchange, "the reply is shorter than its Content-Length");
-    if (exchange.framer.cut()) site_.observer->on_error(&exchange, "the reply is longer than its Content-Length: cut");
+    if (exchange.framer.is_short() && !aborted) site_.observer->on_error(&exchange, &peer_, 0, "the reply is shorter than its Content-Length");
+    if (exchange.framer.cut()) site_.observer->on_error(&exchange, &peer_, 0, "the reply is longer than its Content-Length: cut");
   }
   if (is_front(exchange)) finish_front();
 }
@@ -244,7 +244,7 @@ void Connection::end_reply(H1Exchange& exchange, bool aborted) {
 void Connection::on_failure(Exchange& base, std::uint16_t status, const char* why) {
   H1Exchange& exchange = as_h1(base);
   if (exchange.ended) return;
-  if (site_.observer != nullptr) site_.observer->on_error(&exchange, why);
+  if (site_.observer != nullptr) site_.observer->on_error(&exchange, &peer_, status, why);
   if (state_ == State::WebSocket) {
     websocket_->close(status == 503 ? 1012 : 1011, {});  // 503: its worker was replaced in good order
     return after_write();
@@ -292,7 +292,10 @@ void Connection::write_whole(H1Exchange& exchange, std::uint16_t status, std::st
   wire::ReplyView view(std::span<const std::byte>(memory).first(writer.finish()));
   std::vector<char> bytes;
   if (view.validate() != nullptr || write_reply_head(view, facts, exchange.plan, bytes)) return write_error(exchange, 500, "internal");
-  if (!facts.head_request) bytes.insert(bytes.end(), body.begin(), body.end());
+  if (!facts.head_request) {
+    bytes.insert(bytes.end(), body.begin(), body.end());
+    exchange.body_bytes_sent = body.size();
+  }
   finish_own(exchange, status, exchange.plan.keep_alive, bytes);
 }
 

@@ -22,6 +22,8 @@ void Exchange::reset() {
   worker_pid = worker_id = worker_generation = 0;
   status = 0;
   body_bytes_sent = 0;
+  client = {};
+  reply_notes.clear();
 }
 
 void Exchange::on_deadline() {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "master/http/intrusive_list.hpp"
 #include "master/http/reply_sink.hpp"
@@ -60,6 +61,8 @@ struct Exchange : net::Deadline {
   std::uint32_t worker_generation = 0;
   std::uint16_t status = 0;
   std::uint64_t body_bytes_sent = 0;
+  wire::Text client;               // in `request`: who a trusted proxy says the client is; empty: the peer
+  std::string reply_notes;         // what an observer keeps of the reply's head
 
   bool safe() const { return wire::is_safe(static_cast<wire::Method>(request.head.method)); }
   bool started_reply() const { return stage == Stage::Replying || stage == Stage::Done; }

@@ -12,6 +12,9 @@ constexpr std::size_t kSpareExchanges = 256;
 
 }  // namespace
 
+Site::Site(net::Loop& the_loop, net::DeadlineWheel& the_wheel, dispatch::Dispatcher& the_dispatcher)
+    : loop(the_loop), wheel(the_wheel), dispatcher(the_dispatcher) {}
+
 Site::~Site() {
   finish_turn();
   while (!connections_.empty()) connections_.pop_back();

@@ -12,7 +12,9 @@
 #include "master/dispatch/dispatcher.hpp"
 #include "master/http/date.hpp"
 #include "master/http/limits.hpp"
+#include "master/http/proxy_protocol.hpp"
 #include "master/http/refusal.hpp"
+#include "master/http/trust_list.hpp"
 #include "master/net/deadline.hpp"
 #include "master/net/listener.hpp"
 #include "master/net/loop.hpp"
@@ -51,6 +53,8 @@ struct WebSocketPolicy {
 class Observer {
  public:
   virtual ~Observer() = default;
+  // A connection begins: whether its peer is a proxy that may speak for others.
+  virtual bool trusts(const net::Peer& peer) = 0;
   // The head is complete: may look at who the client is behind a proxy, give the request an id, or refuse it. Texts may be added.
   virtual Refusal on_head(Exchange& exchange, const net::Peer& peer) = 0;
   // An answer that needs no worker (health, metrics): its whole reply, or empty.
@@ -59,6 +63,7 @@ class Observer {
     std::string content_type;
     std::string body;
   };
+  virtual bool answers() const = 0;
   virtual Answer answer(const Exchange& exchange) = 0;
   // Field lines to add to this reply ("Name: value\r\n").
   virtual void reply_fields(const Exchange& exchange, std::string& lines) = 0;
@@ -66,12 +71,12 @@ class Observer {
   // The reply's head as the application gave it (for the access log's {x}o).
   virtual void on_reply_head(Exchange& exchange, const wire::ReplyView& head) = 0;
   virtual void on_done(const Exchange& exchange, const net::Peer& peer) = 0;
-  virtual void on_error(const Exchange* exchange, const std::string& what) = 0;
+  // `status`: what is answered; 0 when the reply is out already.
+  virtual void on_error(const Exchange* exchange, const net::Peer* peer, std::uint16_t status, const std::string& what) = 0;
 };
 
 struct Site {
-  Site(net::Loop& the_loop, net::DeadlineWheel& the_wheel, dispatch::Dispatcher& the_dispatcher)
-      : loop(the_loop), wheel(the_wheel), dispatcher(the_dispatcher) {}
+  Site(net::Loop& the_loop, net::DeadlineWheel& the_wheel, dispatch::Dispatcher& the_dispatcher);
 
   net::Loop& loop;
   net::DeadlineWheel& wheel;
@@ -88,6 +93,8 @@ struct Site {
   bool draining = false;                // replies announce the end of their connection
   bool sync_workers() const { return !dispatcher.interface_known() || dispatcher.interface() != wire::Interface::Asgi; }
   Observer* observer = nullptr;
+  ProxyMode proxy_protocol = ProxyMode::Off;  // connections may start with a PROXY header
+  TrustList proxy_allow_ips;                  // from these peers
   std::vector<char> head_buffer;        // where a reply's head is written before it goes out
 
   std::string_view date_text();         // of an HTTP Date field, made once a second; empty when there is to be none

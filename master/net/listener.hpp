@@ -16,6 +16,7 @@ struct Peer {
   std::string address;  // as text; empty on a unix socket
   std::uint16_t port = 0;
   bool unix_socket = false;
+  bool trusted = false;  // a proxy that may speak for others
 };
 
 // The socket itself, bound and listening. Throws std::system_error with the address in its text.

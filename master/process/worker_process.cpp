@@ -71,7 +71,7 @@ void WorkerProcess::spawn(net::Loop& loop, const WorkerCommand& command, const s
   environment.push_back(nullptr);
 
   std::array<uv_stdio_container_t, kFdCount> stdio{};
-  const std::array<int, kFdCount> inherited{0, 1, 2, link_->region().fd(), worker_bell_.wait.get(), loop_bell.signal_fd(), side, settings};
+  const std::array<int, kFdCount> inherited{0, command.stdout_fd, command.stderr_fd, link_->region().fd(), worker_bell_.wait.get(), loop_bell.signal_fd(), side, settings};
   for (std::size_t i = 0; i < stdio.size(); ++i) {
     stdio[i].flags = UV_INHERIT_FD;
     stdio[i].data.fd = inherited[i];

@@ -19,6 +19,8 @@ struct WorkerCommand {
   std::string executable;
   std::vector<std::string> environment;  // KEY=VALUE, in place of ours
   wire::Settings settings;
+  int stdout_fd = 1;                     // what the worker gets as its own; borrowed
+  int stderr_fd = 2;
 };
 
 struct ExitStatus {
