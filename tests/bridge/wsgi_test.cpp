@@ -85,6 +85,15 @@ TEST_F(Wsgi, AnExceptionBeforeTheFirstByteIsACleanReply) {
   EXPECT_THAT(master.log(), HasSubstr("RuntimeError: deliberate"));
 }
 
+TEST_F(Wsgi, TheLogNamesTheRequestThatFailed) {
+  start();
+  Ask ask;
+  ask.target = "/raise/before?q=1";
+  ask.request_id = "abc-1";
+  EXPECT_EQ(master.ask(ask).status, 500);
+  EXPECT_THAT(master.log(), HasSubstr("GET /raise/before?q=1 (request id abc-1)\nTraceback"));
+}
+
 TEST_F(Wsgi, AnExceptionAfterTheFirstByteCutsTheReply) {
   start();
   for (const char* when : {"later", "exit"}) {
