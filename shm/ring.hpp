@@ -218,7 +218,20 @@ class Consumer {
     step_over();
   }
 
-  // After a batch: true when the producer waits for room and must be rung.
+  // Steps over the last peeked record without giving its bytes back yet: they stay readable until release_held().
+  void hold() {
+    PREFORK_CHECK(space_ != 0, "hold() follows peek()");
+    holding_ = true;
+    step_over();
+  }
+  void release_held() {
+    if (!holding_) return;
+    holding_ = false;
+    // release: pairs with acquire in Producer::load_head. We have read the bytes before they may be written again.
+    positions_.head.store(head_, std::memory_order_release);
+  }
+
+  // After a batch, with nothing held: true when the producer waits for room and must be rung.
   [[nodiscard]] bool settle() {
     // seq_cst: pairs with seq_cst in Producer::request_room. Either we see its wish or it sees this head.
     positions_.head.store(head_, std::memory_order_seq_cst);
@@ -260,6 +273,7 @@ class Consumer {
   void step_over() {
     head_ += space_;
     space_ = 0;
+    if (holding_) return;
     // release: pairs with acquire in Producer::load_head. We have read the bytes before they may be written again.
     positions_.head.store(head_, std::memory_order_release);
   }
@@ -275,6 +289,7 @@ class Consumer {
   std::uint64_t head_ = 0;  // ours; the shared one is never read back
   std::uint64_t tail_ = 0;  // the producer's, last seen
   std::uint64_t space_ = 0;
+  bool holding_ = false;  // the shared head lags behind ours
 };
 
 }  // namespace prefork::shm

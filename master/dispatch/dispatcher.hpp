@@ -68,6 +68,12 @@ class Dispatcher {
   void on_retire_wish(WorkerLink& link);
   void on_finished(http::Exchange& exchange);
 
+  // The records of a batch are about to be given back: who keeps pieces of them must let go.
+  void on_batch_end() {
+    if (batch_end_) batch_end_();
+  }
+  void set_batch_end(std::function<void()> batch_end) { batch_end_ = std::move(batch_end); }
+
   // --- once a turn
   bool before_sleep();  // true: do not sleep
   void after_sleep();
@@ -109,6 +115,7 @@ class Dispatcher {
   std::uint64_t revoked_total_ = 0;
   std::uint64_t requeued_total_ = 0;
   std::uint64_t none_ready_since_ms_ = 0;
+  std::function<void()> batch_end_;
 };
 
 }  // namespace prefork::dispatch

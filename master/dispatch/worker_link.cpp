@@ -259,9 +259,13 @@ bool WorkerLink::drain(std::uint64_t now_ns) {
       if (bad_ == nullptr) bad_ = "a reply makes no sense";
       return false;
     }
-    end_.replies.release();
+    end_.replies.hold();
   }
-  if (records != 0 && end_.replies.settle()) end_.worker_bell.ring();
+  if (records != 0) {
+    dispatcher_.on_batch_end();
+    end_.replies.release_held();
+    if (end_.replies.settle()) end_.worker_bell.ring();
+  }
   if (!backlog_.empty()) {
     flush_backlog();
     if (backlog_.empty()) resume_bodies();

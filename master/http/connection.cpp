@@ -87,6 +87,7 @@ void Connection::on_writable() {
 void Connection::flush() {
   corked_ = false;
   if (state_ == State::Closed) return;
+  flush_gathered();
   if (!out_.flush(*stream_)) return on_gone();
   if (state_ == State::WebSocket) websocket_->on_written();
   after_write();
@@ -145,6 +146,8 @@ void Connection::on_gone() {
 }
 
 void Connection::close_now() {
+  if (state_ == State::Closed) return;
+  flush_gathered();
   if (state_ == State::Closed) return;
   PREFORK_FAULT_POINT("master.close");
   state_ = State::Closed;

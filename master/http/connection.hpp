@@ -105,6 +105,10 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   void end_reply(H1Exchange& exchange, bool aborted);
   void write_error(H1Exchange& exchange, std::uint16_t status, const char* why);
   void put(H1Exchange& exchange, std::span<const iovec> pieces);
+  void write_gathered(std::span<const iovec> pieces);
+  void flush_gathered() {
+    if (site_.gather.owner() == this) site_.flush_gathered();
+  }
   void finish_front();
   void after_write();
   void give_credit();
@@ -134,6 +138,8 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   bool corked_ = false;
   bool continue_due_ = false;
   bool last_request_ = false;           // the client said that it sends no more
+  bool replying_ = false;               // in on_reply(): its exchange must not go away under it
+  bool more_follows_ = false;           // the record at hand is not its reply's last
   bool broken_ = false;                 // the stream failed
 
   std::vector<std::unique_ptr<H1Exchange>> exchanges_;  // oldest first; the last may still be arriving

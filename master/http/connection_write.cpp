@@ -37,7 +37,24 @@ void Connection::put(H1Exchange& exchange, std::span<const iovec> pieces) {
     out_.cork();
     site_.cork(*this);
   }
+  // Pieces of a reply that come in one batch go out in one write; its last piece takes them along.
+  const bool gathered = site_.gather.owner() == this;
+  if (!corked_ && (more_follows_ || gathered)) {
+    if (!gathered || !site_.gather.has_room(pieces.size())) site_.flush_gathered();
+    site_.gather.add(*this, pieces);
+    if (!more_follows_) site_.flush_gathered();
+    return;
+  }
   if (!out_.write(*stream_, pieces, spool_limits())) broken_ = true;
+}
+
+void Connection::write_gathered(std::span<const iovec> pieces) {
+  if (state_ == State::Closed) return;
+  if (!out_.write(*stream_, pieces, spool_limits())) broken_ = true;
+  if (replying_) return;  // on_reply() looks at broken_ when it is done with its exchange
+  if (broken_) return on_gone();
+  update_interest();
+  schedule();
 }
 
 bool Connection::on_reply(Exchange& base, const ReplyEvent& event) {
@@ -45,8 +62,12 @@ bool Connection::on_reply(Exchange& base, const ReplyEvent& event) {
   PREFORK_FAULT_POINT("master.drain");
   if (exchange.ended) return true;
   bool fine = true;
+  replying_ = true;
+  more_follows_ = !event.end && event.kind != wire::Kind::Interim;
   if (state_ == State::WebSocket) {
+    more_follows_ = false;
     fine = websocket_->on_reply(exchange, event);
+    replying_ = false;
     if (event.end) exchange.ended = true;
     if (broken_) on_gone();
     if (state_ == State::WebSocket) give_credit();
@@ -61,11 +82,14 @@ bool Connection::on_reply(Exchange& base, const ReplyEvent& event) {
     case wire::Kind::File: fine = write_file(exchange, event); break;
     default: fine = false;
   }
+  more_follows_ = false;
   if (!fine) {
+    replying_ = false;
     write_error(exchange, 502, "The worker sent a reply that makes no sense");
     return false;
   }
   if (event.end && !exchange.ended) end_reply(exchange, event.aborted);
+  replying_ = false;
   if (broken_) on_gone();
   if (state_ != State::Closed) after_write();
   return true;
@@ -105,6 +129,7 @@ bool Connection::write_head(H1Exchange& exchange, const ReplyEvent& event) {
       facts.extra = lines;
     }
   }
+  site_.flush_gathered();  // it may still have the last head
   auto& head = site_.head_buffer;
   head.clear();
   if (const Refusal refusal = write_reply_head(event.head, facts, exchange.plan, head)) {
@@ -207,6 +232,8 @@ bool Connection::write_file(H1Exchange& exchange, const ReplyEvent& event) {
     // Rare: a file behind another reply of the same connection is read into that reply's own buffer.
     return read_file_early(exchange, fd.get(), event.file.offset, framed);
   }
+  more_follows_ = false;
+  flush_gathered();
   const auto prefix = piece_of(framed.prefix());
   if (prefix.iov_len != 0) put(exchange, {&prefix, 1});
   if (!out_.write_file(*stream_, std::move(fd), event.file.offset, framed.take)) broken_ = true;
@@ -315,6 +342,8 @@ void Connection::finish_front() {
     const bool last = front.cut || !front.plan.keep_alive;
     if (!last && !front.received) return;  // the rest of its request is read first
     if (site_.observer != nullptr && front.submitted) site_.observer->on_done(front, peer_);
+    flush_gathered();
+    if (state_ == State::Closed) return;
     if (front.cut) {
       // The client must not take it for complete: with a length or chunks it can tell, without them only a reset says it.
       (void)out_.flush(*stream_);
@@ -347,6 +376,7 @@ void Connection::finish_front() {
 }
 
 void Connection::after_write() {
+  if (state_ != State::Open || site_.draining) flush_gathered();
   if (broken_) return on_gone();
   if (exchanges_.empty() && out_.empty()) {
     if (state_ == State::Closing) return linger_or_close();

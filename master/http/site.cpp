@@ -13,7 +13,9 @@ constexpr std::size_t kSpareExchanges = 256;
 }  // namespace
 
 Site::Site(net::Loop& the_loop, net::DeadlineWheel& the_wheel, dispatch::Dispatcher& the_dispatcher)
-    : loop(the_loop), wheel(the_wheel), dispatcher(the_dispatcher) {}
+    : loop(the_loop), wheel(the_wheel), dispatcher(the_dispatcher) {
+  dispatcher.set_batch_end([this] { flush_gathered(); });
+}
 
 Site::~Site() {
   finish_turn();
@@ -28,6 +30,10 @@ std::string_view Site::date_text() {
     unix_seconds_ = std::time(nullptr);
   }
   return date_text_.at(unix_seconds_);
+}
+
+void Site::flush_gathered() {
+  if (Connection* owner = gather.owner()) owner->write_gathered(gather.take());
 }
 
 Connection& Site::adopt(std::unique_ptr<Connection> connection) {

@@ -11,6 +11,7 @@
 
 #include "master/dispatch/dispatcher.hpp"
 #include "master/http/date.hpp"
+#include "master/http/gather.hpp"
 #include "master/http/limits.hpp"
 #include "master/http/proxy_protocol.hpp"
 #include "master/http/refusal.hpp"
@@ -96,6 +97,8 @@ struct Site {
   ProxyMode proxy_protocol = ProxyMode::Off;  // connections may start with a PROXY header
   TrustList proxy_allow_ips;                  // from these peers
   std::vector<char> head_buffer;        // where a reply's head is written before it goes out
+  Gather gather;
+  void flush_gathered();
 
   std::string_view date_text();         // of an HTTP Date field, made once a second; empty when there is to be none
 
