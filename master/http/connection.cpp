@@ -9,7 +9,9 @@ namespace {
 
 constexpr std::uint64_t kLingerMs = 2'000;
 constexpr std::uint64_t kHalfCloseMs = 1'000;
-constexpr std::uint64_t kBodyCheckMs = 5'000;
+constexpr std::uint64_t kBodyCheckMs = 2'500;  // the rate is that of the last two of these
+
+constexpr std::uint64_t kNoMark = ~std::uint64_t{0};
 
 std::uint64_t earliest(std::initializer_list<std::uint64_t> times) {
   std::uint64_t first = 0;
@@ -234,7 +236,7 @@ void Connection::schedule() {
     if (!body) body_check_ms_ = 0;
     if (body && body_check_ms_ == 0) {
       body_check_ms_ = now + kBodyCheckMs;
-      body_mark_ = parser_.body_received();
+      body_marks_ = {parser_.body_received(), kNoMark};
     }
   }
   websocket_due_ms_ = state_ == State::WebSocket ? websocket_->due_ms() : 0;
@@ -267,9 +269,9 @@ void Connection::on_deadline() {
   if (due(body_check_ms_)) {
     body_check_ms_ = now + kBodyCheckMs;
     const bool waits_for_us = !wants_input() || continue_due_;
-    const auto arrived = parser_.body_received() - std::min(body_mark_, parser_.body_received());
-    body_mark_ = parser_.body_received();
-    if (!waits_for_us && arrived * 1000 < site_.timing.body_min_rate * kBodyCheckMs) {
+    const auto mark = body_marks_[1];
+    body_marks_ = {parser_.body_received(), waits_for_us ? kNoMark : body_marks_[0]};
+    if (!waits_for_us && mark != kNoMark && (parser_.body_received() - mark) * 1000 < site_.timing.body_min_rate * 2 * kBodyCheckMs) {
       body_check_ms_ = 0;
       return refuse({408, "The request body arrives too slowly"});
     }

@@ -7,6 +7,7 @@
 //     \--accepted handshake--> WebSocket
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -152,7 +153,7 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   std::uint64_t head_due_ms_ = 0;
   std::uint64_t idle_due_ms_ = 0;
   std::uint64_t body_check_ms_ = 0;
-  std::uint64_t body_mark_ = 0;         // body bytes at the last check
+  std::array<std::uint64_t, 2> body_marks_{};  // body bytes at the last check and at the one before
   std::uint64_t send_due_ms_ = 0;
   std::uint64_t sent_mark_ = 0;
   std::uint64_t linger_due_ms_ = 0;
