@@ -28,11 +28,11 @@ bool find_interface(PyObject* application, const wire::Settings& settings, wire:
 int serve(wire::Interface interface, Startup& startup) {
   switch (interface) {
     case wire::Interface::Wsgi: return serve_wsgi(startup);
-    case wire::Interface::Asgi:
+    case wire::Interface::Asgi: return serve_asgi(startup);
     case wire::Interface::Native:
     case wire::Interface::Echo: break;
   }
-  log(Level::Error, "This worker serves WSGI applications only");
+  log(Level::Error, "This worker serves WSGI and ASGI applications only");
   return 4;
 }
 

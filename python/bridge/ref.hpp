@@ -48,6 +48,10 @@ class ErrorAside {
   ErrorAside(const ErrorAside&) = delete;
   ErrorAside& operator=(const ErrorAside&) = delete;
   PyObject* type() const { return type_; }
+  PyObject* value() {
+    PyErr_NormalizeException(&type_, &value_, &trace_);
+    return value_;
+  }
 
  private:
   PyObject* type_ = nullptr;

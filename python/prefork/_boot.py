@@ -149,3 +149,10 @@ def _is_coroutine_function(function):
         return True
     plain = _plain(function)
     return plain is not None and bool(plain.__code__.co_flags & _COROUTINE)
+
+
+def serve_asgi(application, worker, loop_kind, lifespan_mode):
+    """Runs the event loop of an ASGI worker; the exit status. Other workers import no asyncio."""
+    from prefork._asgi import serve
+
+    return serve(application, worker, loop_kind, lifespan_mode)

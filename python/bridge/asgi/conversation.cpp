@@ -1,0 +1,136 @@
+#include "python/bridge/asgi/conversation.hpp"
+
+#include "python/bridge/asgi/loop.hpp"
+#include "python/bridge/error.hpp"
+#include "python/bridge/log.hpp"
+#include "python/bridge/names.hpp"
+
+namespace prefork::bridge::asgi {
+
+// The view goes along: it looks at the memory that the payload keeps.
+Conversation::Conversation(Loop& loop, worker::Job&& job) : loop_(loop), job_(std::move(job)) {}
+
+worker::Stream& Conversation::stream() { return loop_.inbox().stream(job_.slot); }
+
+std::string Conversation::description() const { return describe(job_.view); }
+
+PyRef Conversation::wait(std::vector<PyRef>& waiters) {
+  PyRef future = loop_.new_future();
+  if (!future) return {};
+  const auto* const async = Py_TYPE(future.get())->tp_as_async;
+  PyRef iterator;
+  if (async != nullptr && async->am_await != nullptr) iterator = PyRef::steal(async->am_await(future.get()));
+  if (!iterator) {
+    if (PyErr_Occurred() == nullptr) PyErr_SetString(PyExc_TypeError, "the event loop's futures cannot be awaited");
+    return {};
+  }
+  waiters.push_back(std::move(future));
+  return iterator;
+}
+
+// A future may have been cancelled with the task that waits for it.
+void Conversation::wake(std::vector<PyRef>& waiters) {
+  if (waiters.empty()) return;
+  static PyObject* const kDone = interned("done");
+  static PyObject* const kSetResult = interned("set_result");
+  std::vector<PyRef> woken;
+  woken.swap(waiters);
+  for (const PyRef& future : woken) {
+    const PyRef done = PyRef::steal(PyObject_CallMethodNoArgs(future.get(), kDone));
+    if (done && done.get() == Py_False) {
+      const PyRef set = PyRef::steal(PyObject_CallMethodOneArg(future.get(), kSetResult, Py_None));
+      if (!set) log_error("A waiting request cannot be woken");
+    } else if (!done) {
+      log_error("A waiting request cannot be woken");
+    }
+  }
+}
+
+bool Conversation::refuse_gone() {
+  PyErr_SetString(PyExc_BrokenPipeError, "the client is gone");
+  return false;
+}
+
+Step Conversation::starved() {
+  loop_.wait_for_room(*this);
+  return Step::Wait;
+}
+
+void Conversation::end() {
+  ended_ = true;
+  breaking_ = false;
+  loop_.on_end(*this);
+  wake(receivers_);
+}
+
+void Conversation::break_off() {
+  if (ended_) return;
+  if (!loop_.outbox().try_abort(id())) {
+    breaking_ = true;
+    (void)starved();
+    return;
+  }
+  end();
+}
+
+void Conversation::cancel() {
+  was_cancelled_ = true;
+  if (!task) return;
+  const PyRef done = PyRef::steal(PyObject_CallMethod(task.get(), "cancel", nullptr));
+  if (!done) log_error("A request cannot be cancelled");
+}
+
+void Conversation::on_change() {
+  if (ended_) return;
+  on_news();
+  if (stream().cancelled && !gone_) {
+    gone_ = true;
+    on_gone();
+    break_off();
+    loop_.on_gone(*this);
+    wake(senders_);
+  } else if (!gone_ && flush() == Step::Done) {
+    wake(senders_);
+  }
+  wake(receivers_);
+}
+
+void Conversation::on_room() {
+  if (ended_) return;
+  if (breaking_) return break_off();
+  if (!gone_ && flush() == Step::Done) wake(senders_);
+  if (!ended_) wake(receivers_);  // one may wait because the credit for its body could not be given
+}
+
+// Whether the error that is set began with a send() to a client that is gone: no fault of the application's.
+bool Conversation::is_about_the_client() {
+  if (!gone_) return false;
+  ErrorAside aside;
+  PyObject* error = aside.value();
+  for (int depth = 0; error != nullptr && depth < 16; ++depth) {
+    if (PyObject_IsInstance(error, PyExc_OSError) == 1) return true;
+    PyObject* const cause = PyException_GetCause(error);
+    PyObject* const before = cause != nullptr ? cause : PyException_GetContext(error);
+    Py_XDECREF(before);  // the chain above keeps it
+    error = before;
+  }
+  return false;
+}
+
+void Conversation::on_finished() {
+  finished_ = true;
+  const bool failed = PyErr_Occurred() != nullptr;
+  if (failed) {
+    if (is_about_the_client() || (was_cancelled_ && PyErr_ExceptionMatches(loop_.cancelled_error()) != 0)) {
+      PyErr_Clear();
+    } else {
+      loop_.count_failure();
+      log_error("Exception in ASGI application " + description());
+    }
+  }
+  if (!ended_ && !breaking_) conclude(failed);
+  loop_.on_finished(*this);
+  task.reset();
+}
+
+}  // namespace prefork::bridge::asgi

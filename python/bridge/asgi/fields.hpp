@@ -1,0 +1,43 @@
+// The headers of an application's reply: checked, and kept as views into bytes objects that are kept alive. GIL held.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "python/bridge/ref.hpp"
+#include "shm/wire/reply_head.hpp"
+
+namespace prefork::bridge::asgi {
+
+class ReplyFields {
+ public:
+  ReplyFields() = default;
+  ~ReplyFields() { clear(); }
+  ReplyFields(const ReplyFields&) = delete;
+  ReplyFields& operator=(const ReplyFields&) = delete;
+
+  // Adds any iterable of [name, value] pairs of bytes. Fields that are the server's own business are left out. False with the error set.
+  [[nodiscard]] bool take(PyObject* headers);
+  // Adds a field whose value is checked. False with the error set.
+  [[nodiscard]] bool take_value(std::string_view name, wire::Name id, PyObject* value);
+  void clear();
+
+  const std::vector<wire::ReplyField>& fields() const { return fields_; }
+  bool close() const { return close_; }  // Connection: close was among them
+  std::optional<std::uint64_t> length() const { return length_; }
+
+ private:
+  [[nodiscard]] bool take_pair(PyObject* name, PyObject* value);
+  void keep(PyObject* object);
+
+  std::vector<wire::ReplyField> fields_;
+  std::vector<PyObject*> owned_;
+  bool close_ = false;
+  std::optional<std::uint64_t> length_;
+};
+
+// Visible characters, spaces, tabs and obs-text (RFC 9110 5.5): CR, LF and NUL would let a value write lines of its own.
+bool is_field_value(std::string_view text);
+
+}  // namespace prefork::bridge::asgi

@@ -1,0 +1,173 @@
+"""The frame around an ASGI worker: its event loop, the lifespan protocol and applications of the older ASGI 2.
+
+Requests do not pass through here: the bridge calls the application for them itself, from the loop that this makes.
+"""
+
+import asyncio
+import inspect
+
+BOOT_FAILED = 3
+
+
+def serve(application, worker, loop_kind, lifespan_mode):
+    """Serves until the worker is told to stop; the process's exit status."""
+    loop = _new_loop(loop_kind)
+    asyncio.set_event_loop(loop)
+    try:
+        return _serve(loop, single_callable(application), worker, lifespan_mode)
+    except SystemExit:
+        if worker.quitting():
+            return 0  # at once: nothing is finished or cleaned up
+        raise
+
+
+def _serve(loop, application, worker, lifespan_mode):
+    lifespan = Lifespan(application, worker, lifespan_mode)
+    try:
+        if not loop.run_until_complete(lifespan.startup()):
+            return BOOT_FAILED
+        if not worker.stopping():
+            worker.start(loop, application, lifespan.state, call_awaitable)
+            _run(loop, worker)
+        loop.run_until_complete(lifespan.shutdown())
+        return worker.status()
+    finally:
+        if not worker.quitting():
+            _close(loop)
+
+
+def _run(loop, worker):
+    while not worker.ended():
+        try:
+            loop.run_forever()
+        except (SystemExit, KeyboardInterrupt):
+            # A task of the application's own raised it: one task cannot end the service.
+            if worker.quitting():
+                raise
+            worker.log_exception("Exception in a task of the application")
+
+
+def _new_loop(kind):
+    if kind != "asyncio":
+        try:
+            import uvloop
+        except ImportError:
+            if kind == "uvloop":
+                raise
+        else:
+            return uvloop.new_event_loop()
+    return asyncio.new_event_loop()
+
+
+def _close(loop):
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
+def single_callable(application):
+    """The application as ASGI 3 wants it; one of ASGI 2 is called with the scope and then with receive and send."""
+    try:
+        signature = inspect.signature(application)
+    except (TypeError, ValueError):
+        return application
+    if _binds(signature, 3) or not _binds(signature, 1):
+        return application
+
+    async def adapted(scope, receive, send):
+        await application(scope)(receive, send)
+
+    return adapted
+
+
+def _binds(signature, count):
+    try:
+        signature.bind(*[None] * count)
+    except TypeError:
+        return False
+    return True
+
+
+async def call_awaitable(awaitable):
+    """A coroutine for what an application returned that is awaitable but none."""
+    return await awaitable
+
+
+class Lifespan:
+    """Tells the application of the worker's start and end. `mode`: auto, on or off."""
+
+    def __init__(self, application, worker, mode):
+        self.state = {}
+        self._application = application
+        self._worker = worker
+        self._mode = mode
+        self._supported = mode != "off"
+        self._failed = False
+        self._asked_to_end = False
+        self._task = None
+
+    async def startup(self):
+        """False: the worker must not serve."""
+        if not self._supported:
+            return True
+        self._incoming = asyncio.Queue()
+        self._started = asyncio.Event()
+        self._stopped = asyncio.Event()
+        self._incoming.put_nowait({"type": "lifespan.startup"})
+        self._task = asyncio.get_running_loop().create_task(self._run())
+        await self._started.wait()
+        return not self._failed
+
+    async def shutdown(self):
+        if self._task is None or self._task.done() or not self._supported or self._failed:
+            return
+        self._asked_to_end = True
+        self._incoming.put_nowait({"type": "lifespan.shutdown"})
+        await self._stopped.wait()
+
+    async def _run(self):
+        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
+        try:
+            await self._application(scope, self._incoming.get, self._send)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self._ended_by(error)
+        finally:
+            if not self._started.is_set():
+                self._supported = False
+                self._started.set()
+            self._stopped.set()
+
+    def _ended_by(self, error):
+        if self._failed:
+            return  # it has said why itself
+        if self._started.is_set():
+            return self._worker.log_exception("Exception in the application's lifespan")
+        if self._mode == "on":
+            self._failed = True
+            return self._worker.log_exception("Application startup failed")
+        self._worker.log("debug", "The application does not support the lifespan protocol: %r" % (error,))
+
+    async def _send(self, message):
+        kind = message["type"]
+        if kind in ("lifespan.startup.complete", "lifespan.startup.failed"):
+            if self._started.is_set():
+                raise RuntimeError("%r was sent after the startup was over" % kind)
+            if kind.endswith("failed"):
+                self._failed = True
+                self._worker.log("error", "Application startup failed: %s" % message.get("message", ""))
+            self._started.set()
+        elif kind in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
+            if not self._asked_to_end or self._stopped.is_set():
+                raise RuntimeError("%r was sent, and no shutdown is going on" % kind)
+            if kind.endswith("failed"):
+                self._worker.log("error", "Application shutdown failed: %s" % message.get("message", ""))
+            self._stopped.set()
+        else:
+            raise RuntimeError("%r is no message of the lifespan protocol" % kind)
