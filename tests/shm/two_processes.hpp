@@ -61,10 +61,12 @@ Woken sleep_or_die(Doorbell& bell, int life, Anything&& anything) {
 // The worker's side. Records carry a serial: generation is its low half and decides the contents.
 class EchoWorker {
  public:
-  explicit EchoWorker(Link& link)
+  enum class Contents { Pattern, Any };
+  explicit EchoWorker(Link& link, Contents contents = Contents::Pattern)
       : region_(Region::attach(duplicate(link.region.fd()), Layout(link.geometry).total)),
         end_(Parts(region_.bytes(), link.geometry), link.worker_bell.wait.get(), link.master_bell.signal_fd()),
-        life_(link.worker_life.get()) {}
+        life_(link.worker_life.get()),
+        contents_(contents) {}
 
   enum class Ended { MasterDied, Broken, Stuck };
   Ended run() {
@@ -73,7 +75,7 @@ class EchoWorker {
       const Peek seen = end_.requests.peek(record);
       if (seen == Peek::Bad) return Ended::Broken;
       if (seen == Peek::Record) {
-        if (!has_pattern(record.payload, record.tag.generation)) return Ended::Broken;
+        if (contents_ == Contents::Pattern && !has_pattern(record.payload, record.tag.generation)) return Ended::Broken;
         if (end_.claims.try_claim(record.tag.slot, record.tag.generation) && !reply(record)) return ended_;
         end_.requests.release();
         continue;
@@ -119,6 +121,7 @@ class EchoWorker {
   Region region_;
   WorkerEnd end_;
   int life_;
+  Contents contents_;
   std::uint64_t echoed_ = 0;
   Ended ended_ = Ended::Broken;
 };
