@@ -22,7 +22,10 @@ Server::Server(CommandLine line)
       doors_(loop_, log_, [this](int fd, net::Peer peer, const net::BoundSocket& local) { accept(fd, std::move(peer), local); }),
       site_(loop_, wheel_, dispatcher_),
       supervisor_(loop_, dispatcher_, log_, worker_command_of(config_, logs_), supervisor_policy_of(config_),
-                  {[this] { started(); }, [this](int code) { halt(code); }}),
+                  {[this] { started(); }, [this](int code) { halt(code); },
+                   [this](int pid, unsigned age) { run_worker_hook("pre_fork", pid, age); },
+                   [this](int pid, unsigned age) { run_worker_hook("child_exit", pid, age); },
+                   [this](unsigned now, unsigned before) { run_size_hook(now, before); }}),
       drain_timer_(loop_, [this] { drain(); }),
       kill_timer_(loop_, [this] { stop_quickly("--graceful-timeout is over"); }),
       second_(loop_, [this] { observer_->tick(); }),
@@ -35,15 +38,19 @@ Server::Server(CommandLine line)
 
 int Server::run() {
   log_.info("Starting prefork ", PREFORK_VERSION);
+  start_hooks();
+  run_starting_hook();
   doors_.open(config_);
   doors_.listen();
   log_.info("Using worker: ", config_.builtin_app.empty() ? config_.worker_class : config_.builtin_app);
   watch_signals();
+  run_size_hook(supervisor_.workers(), {});
   supervisor_.start();
   loop_.run();
   log_.info("Shutting down: Master");
   doors_.close();
   signals_.clear();
+  run_exit_hook();
   observer_->tick();
   logs_.stop_reading();
   return exit_code_;
@@ -99,7 +106,7 @@ bool Server::before_sleep() {
 }
 
 // The first workers serve.
-void Server::started() {}
+void Server::started() { run_hook("when_ready"); }
 
 int run_server(CommandLine line) {
   ::signal(SIGPIPE, SIG_IGN);

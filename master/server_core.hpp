@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "master/logs.hpp"
 #include "master/net/deadline.hpp"
 #include "master/net/loop.hpp"
+#include "master/process/hook_process.hpp"
 #include "master/process/supervisor.hpp"
 #include "master/serve/metrics.hpp"
 #include "master/serve/site_observer.hpp"
@@ -36,6 +38,15 @@ class Server {
   void accept(int fd, net::Peer peer, const net::BoundSocket& local);
   bool before_sleep();
   void started();
+
+  // server_hooks.cpp
+  void start_hooks();
+  process::HookProcess::Facts hook_facts() const;
+  void run_hook(const char* name);
+  void run_worker_hook(const char* name, int pid, unsigned age);
+  void run_size_hook(unsigned now, std::optional<unsigned> before);
+  void run_starting_hook();
+  void run_exit_hook();
 
   // server_signals.cpp
   void watch_signals();
@@ -63,6 +74,7 @@ class Server {
   http::Site site_;
   serve::Metrics metrics_;  // over reloads
   std::unique_ptr<serve::SiteObserver> observer_;
+  std::unique_ptr<process::HookProcess> hooks_;  // null: no hook of the master is set
   process::Supervisor supervisor_;
   std::vector<net::UvHandle<uv_signal_t>> signals_;
   net::Timer drain_timer_;   // the end of --drain-delay

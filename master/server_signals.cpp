@@ -184,8 +184,12 @@ void Server::begin_reload(CommandLine fresh) {
 }
 
 void Server::apply(CommandLine fresh) {
+  const unsigned workers_before = static_cast<unsigned>(config_.workers);
   line_ = std::move(fresh);
   fill_site();
+  start_hooks();
+  run_hook("on_reload");
+  if (workers_before != supervisor_.workers()) run_size_hook(supervisor_.workers(), workers_before);
   dispatcher_.set_policy(dispatch_policy_of(config_));
   doors_.commit();
   log_.info("Reloaded: generation ", supervisor_.generation(), " serves");

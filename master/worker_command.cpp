@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <string_view>
 
+#include "master/config_load.hpp"
+
 namespace prefork {
 namespace {
 
@@ -25,6 +27,13 @@ std::string joined(const Config::Strings& texts) {
 
 std::uint64_t ms(Config::Milliseconds time) { return static_cast<std::uint64_t>(time.count()); }
 std::string milliseconds(Config::Milliseconds time) { return std::to_string(time.count()); }
+
+// For the objects that hooks are given.
+std::string config_json(const Config& config) {
+  CommandLine line;
+  line.config = config;
+  return print_config_json(line);
+}
 std::string flag(bool on) { return on ? "1" : "0"; }
 
 void set_application(const Config& config, wire::Settings& settings) {
@@ -40,6 +49,7 @@ void set_application(const Config& config, wire::Settings& settings) {
   settings.set("logconfig_dict", config.logconfig_dict);
   settings.set("logconfig_json", config.logconfig_json);
   settings.set("hooks", joined(config.hooks));
+  if (!config.hooks.empty()) settings.set("config_json", config_json(config));
   settings.set("config_path", config.config_path);
   settings.set("config_kind", config.config_kind);
 }
@@ -87,6 +97,20 @@ process::WorkerCommand worker_command_of(const Config& config, const Logs& logs)
   if (::getenv("SERVER_SOFTWARE") == nullptr) command.environment.push_back("SERVER_SOFTWARE=prefork");
   command.stdout_fd = logs.worker_stdout();
   command.stderr_fd = logs.worker_stderr();
+  return command;
+}
+
+process::HookProcess::Command hook_command_of(const Config& config, std::vector<std::string> hooks, const Logs& logs) {
+  process::HookProcess::Command command;
+  command.python = config.python;
+  command.script = python_package_directory(current_environment()) + "/prefork/_hook_process.py";
+  command.directory = config.chdir;
+  command.environment = config.raw_env;
+  command.settings = config_json(config);
+  command.kind = config.config_kind;
+  command.path = config.config_path;
+  command.hooks = std::move(hooks);
+  command.output_fd = logs.worker_stderr();
   return command;
 }
 

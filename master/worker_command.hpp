@@ -6,12 +6,14 @@
 #include "master/config.hpp"
 #include "master/dispatch/dispatcher.hpp"
 #include "master/logs.hpp"
+#include "master/process/hook_process.hpp"
 #include "master/process/supervisor.hpp"
 
 namespace prefork {
 
 // The logs must outlive every worker that is started with it.
 process::WorkerCommand worker_command_of(const Config& config, const Logs& logs);
+process::HookProcess::Command hook_command_of(const Config& config, std::vector<std::string> hooks, const Logs& logs);
 process::SupervisorPolicy supervisor_policy_of(const Config& config);
 dispatch::Policy dispatch_policy_of(const Config& config);
 

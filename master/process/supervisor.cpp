@@ -120,6 +120,7 @@ bool Supervisor::spawn() {
   identity.id = free_id();
   identity.age = ++age_;
   identity.generation = generation_;
+  if (events_.spawning) events_.spawning(0, identity.age);
   try {
     workers_.push_back(std::make_unique<WorkerProcess>(loop_, dispatcher_, command_, geometry_, bell_, identity,
                                                        [this](WorkerProcess& worker, ExitStatus status) { on_exit(worker, status); }));
@@ -161,7 +162,8 @@ void Supervisor::end_starting(WorkerProcess& worker) {
 }
 
 void Supervisor::set_workers(unsigned workers) {
-  policy_.workers = std::max(1u, workers);
+  const unsigned before = std::exchange(policy_.workers, std::max(1u, workers));
+  if (events_.resized && before != policy_.workers) events_.resized(policy_.workers, before);
   reconcile();
 }
 

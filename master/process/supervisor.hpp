@@ -38,6 +38,9 @@ class Supervisor : public dispatch::WorkerKeeper {
   struct Events {
     std::function<void()> started;          // the first generation serves
     std::function<void(int code)> halt;     // it never will: a worker's exit status 3 or 4
+    std::function<void(int pid, unsigned age)> spawning = {};  // pid 0: it has none yet
+    std::function<void(int pid, unsigned age)> exited = {};
+    std::function<void(unsigned now, unsigned before)> resized = {};
   };
   // Says how a reload ended: nothing, or why the old generation stays.
   using Reloaded = std::function<void(const std::string& failure)>;

@@ -39,6 +39,7 @@ void Supervisor::on_exit(WorkerProcess& worker, ExitStatus status) {
   const bool started = worker.notes.was_ready || worker.link().state() == State::Ready;
   bury(worker, worker.link().bad() == nullptr);
   say_exit(worker, status);
+  if (events_.exited) events_.exited(worker.pid(), worker.identity().age);
   if (stopping_) return;
   const bool fresh = !outdated(worker);
   if (!worker.notes.ending) {

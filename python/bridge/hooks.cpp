@@ -34,6 +34,7 @@ bool Hooks::load() {
   // (worker, {name: function})
   worker_ = PyRef::borrow(PyTuple_GetItem(loaded.get(), 0));
   PyObject* functions = PyTuple_GetItem(loaded.get(), 1);
+  by_name_ = PyRef::borrow(functions);
   if (!worker_ || functions == nullptr) return false;
   for (std::size_t i = 0; i < kHookNames.size(); ++i) {
     if (listed(set, kHookNames[i])) functions_[i] = PyRef::borrow(PyDict_GetItemString(functions, kHookNames[i]));
@@ -48,6 +49,11 @@ bool Hooks::run(Hook hook) {
   if (result) return true;
   log_error(std::string("Exception in the hook ") + kHookNames[index]);
   return false;
+}
+
+PyRef Hooks::wrap(PyRef application, bool asgi) {
+  if (!wants(Hook::PreRequest) && !wants(Hook::PostRequest)) return application;
+  return call_boot("wrap_application", "OsOO", application.get(), asgi ? "asgi" : "wsgi", worker_.get(), by_name_.get());
 }
 
 }  // namespace prefork::bridge

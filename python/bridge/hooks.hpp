@@ -26,9 +26,13 @@ class Hooks {
   // Calls hook(worker). An error is logged: false. Does nothing when the hook is not set.
   bool run(Hook hook);
 
+  // The application with pre_request and post_request around it, if they are set. Empty: the Python error is set.
+  PyRef wrap(PyRef application, bool asgi);
+
  private:
   const worker::Context& context_;
-  PyRef worker_;  // the object that hooks are given
+  PyRef worker_;     // the object that hooks are given
+  PyRef by_name_;    // the functions as a dict
   std::array<PyRef, static_cast<std::size_t>(Hook::kCount)> functions_;
 };
 

@@ -42,7 +42,8 @@ int boot_failure() {
 
 int boot_and_serve(worker::Context& context, Hooks& hooks) {
   const auto& settings = context.settings();
-  if (!hooks.load()) return boot_failure();
+  const PyRef all = settings_dict(settings);
+  if (!all || !call_boot("prepare_logging", "(O)", all.get()) || !hooks.load()) return boot_failure();
   hooks.run(Hook::PostFork);
   const std::string spec(settings.get("app"));
   PyRef application = call_boot("load_application", "sO", spec.c_str(), settings.flag("factory") ? Py_True : Py_False);
@@ -50,6 +51,8 @@ int boot_and_serve(worker::Context& context, Hooks& hooks) {
   if (spec.empty() && context.worker_id() <= 1) log(Level::Info, "No application was named: serving the demonstration page");
   auto interface = wire::Interface::Wsgi;
   if (!find_interface(application.get(), settings, interface)) return boot_failure();
+  application = hooks.wrap(std::move(application), interface == wire::Interface::Asgi);
+  if (!application) return boot_failure();
   Startup startup{context, hooks, std::move(application)};
   return serve(interface, startup);
 }

@@ -156,3 +156,26 @@ def serve_asgi(application, worker, loop_kind, lifespan_mode):
     from prefork._asgi import serve
 
     return serve(application, worker, loop_kind, lifespan_mode)
+
+
+def prepare_logging(settings):
+    """The loggers that applications of gunicorn know, and the operator's logging configuration."""
+    from prefork import _logging, config
+
+    _logging.prepare(
+        settings.get("loglevel", "info"), settings.get("logconfig", ""), settings.get("logconfig_dict", ""), settings.get("logconfig_json", ""),
+        lambda: config.evaluate(settings["config_kind"], settings["config_path"]),
+    )
+
+
+def load_hooks(settings, age):
+    """(worker, {name: function}) of the hooks that run in a worker."""
+    from prefork import _hooks
+
+    return _hooks.load(settings, age)
+
+
+def wrap_application(application, interface, worker, functions):
+    from prefork import _hooks
+
+    return _hooks.wrap_application(application, interface, worker, functions)

@@ -1,0 +1,78 @@
+// The Python process that runs the master's hooks (on_starting, when_ready, pre_fork, child_exit and so on), because the master has no
+// Python. Made only when the configuration file sets one of them; one that dies is started again for the next hook.
+// The protocol, one JSON object a line each way over a socket, is told in python/prefork/_hook_process.py.
+// Owned by the Server, on its loop's thread. Calls are in order and nobody waits for them, but for those that say so.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "master/net/loop.hpp"
+#include "master/serve/error_log.hpp"
+#include "shm/fd.hpp"
+
+namespace prefork::process {
+
+class HookProcess {
+ public:
+  struct Command {
+    std::string python;
+    std::string script;
+    std::string directory;                 // in front of sys.path
+    std::vector<std::string> environment;  // KEY=VALUE, in place of ours
+    std::string settings;                  // the configuration as JSON
+    std::string kind, path;                // of the configuration file
+    std::vector<std::string> hooks;
+    int output_fd = 2;
+  };
+  struct WorkerFacts {
+    int pid = 0;
+    unsigned age = 0;
+  };
+  // What hooks see of the server.
+  struct Facts {
+    std::vector<WorkerFacts> workers;
+    unsigned wanted = 0;
+  };
+
+  // The hooks among these that the master's process runs.
+  static std::vector<std::string> masters(const std::vector<std::string>& hooks);
+
+  // Throws std::system_error when the process cannot be made.
+  HookProcess(net::Loop& loop, serve::ErrorLog& log, Command command);
+
+  bool wants(std::string_view hook) const;
+  // `arguments`: JSON values, separated by commas, behind server and worker. Does nothing for a hook that is not set.
+  void call(std::string_view hook, const Facts& facts, const WorkerFacts* worker = nullptr, std::string_view arguments = {});
+  // The same, and waits. The exception's line when it failed; also when it takes longer.
+  std::optional<std::string> call_and_wait(std::string_view hook, const Facts& facts, std::chrono::milliseconds most);
+
+ private:
+  void start();
+  std::uint64_t send_call(std::string_view hook, const Facts& facts, const WorkerFacts* worker, std::string_view arguments);
+  void send(std::string line);
+  void flush();
+  std::optional<std::string> wait_for(std::uint64_t number, std::chrono::milliseconds most);
+  void watch();
+  void read_answers();
+  void on_exit();
+
+  net::Loop& loop_;
+  serve::ErrorLog& log_;
+  Command command_;
+  net::UvHandle<uv_process_t> process_;
+  net::UvHandle<uv_poll_t> poll_;
+  shm::UniqueFd channel_;        // closed after poll_, which looks at it
+  std::string unsent_;
+  std::string answers_;          // an incomplete line
+  std::string last_error_;       // of the last answer; JSON
+  std::uint64_t answered_ = 0;   // the id of the last answer
+  std::uint64_t last_id_ = 0;
+  bool running_ = false;
+};
+
+}  // namespace prefork::process
