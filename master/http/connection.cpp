@@ -76,6 +76,7 @@ void Connection::on_readable() {
     case net::Io::Failed: return on_gone();
   }
   if (state_ == State::Closed) return;
+  if (state_ == State::Closing && exchanges_.empty()) return after_write();  // a WebSocket's closing handshake is done
   update_interest();
   schedule();
 }

@@ -105,7 +105,9 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   void websocket_over();
   void end_reply(H1Exchange& exchange, bool aborted);
   void write_error(H1Exchange& exchange, std::uint16_t status, const char* why);
-  void put(H1Exchange& exchange, std::span<const iovec> pieces);
+  // InRing: the bytes outlive the call, until the batch ends. Otherwise they are gone with it.
+  enum class Lifetime { Call, InRing };
+  void put(H1Exchange& exchange, std::span<const iovec> pieces, Lifetime lifetime = Lifetime::Call);
   void write_gathered(std::span<const iovec> pieces);
   void flush_gathered() {
     if (site_.gather.owner() == this) site_.flush_gathered();

@@ -22,7 +22,7 @@ net::Spool::Limits Connection::spool_limits() const {
 }
 
 // To the socket when it is this reply's turn, else into its own buffer.
-void Connection::put(H1Exchange& exchange, std::span<const iovec> pieces) {
+void Connection::put(H1Exchange& exchange, std::span<const iovec> pieces, Lifetime lifetime) {
   if (state_ == State::Closed) return;
   if (!is_front(exchange)) {
     for (const auto& piece : pieces) {
@@ -39,12 +39,13 @@ void Connection::put(H1Exchange& exchange, std::span<const iovec> pieces) {
   }
   // Pieces of a reply that come in one batch go out in one write; its last piece takes them along.
   const bool gathered = site_.gather.owner() == this;
-  if (!corked_ && (more_follows_ || gathered)) {
+  if (!corked_ && lifetime == Lifetime::InRing && (more_follows_ || gathered)) {
     if (!gathered || !site_.gather.has_room(pieces.size())) site_.flush_gathered();
     site_.gather.add(*this, pieces);
     if (!more_follows_) site_.flush_gathered();
     return;
   }
+  flush_gathered();
   if (!out_.write(*stream_, pieces, spool_limits())) broken_ = true;
 }
 
@@ -151,7 +152,7 @@ bool Connection::write_head(H1Exchange& exchange, const ReplyEvent& event) {
   for (const auto& piece : pieces) {
     if (piece.iov_len != 0) used[count++] = piece;
   }
-  put(exchange, std::span(used).first(count));
+  put(exchange, std::span(used).first(count), Lifetime::InRing);
   return true;
 }
 
@@ -207,7 +208,7 @@ bool Connection::write_body(H1Exchange& exchange, std::span<const std::byte> byt
   for (const iovec piece : {piece_of(framed.prefix()), piece_of(bytes.first(framed.take)), piece_of(framed.suffix)}) {
     if (piece.iov_len != 0) used[count++] = piece;
   }
-  if (count != 0) put(exchange, std::span(used).first(count));
+  if (count != 0) put(exchange, std::span(used).first(count), Lifetime::InRing);
   give_credit();
   return true;
 }
