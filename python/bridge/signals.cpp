@@ -1,5 +1,6 @@
 #include "python/bridge/signals.hpp"
 
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -54,6 +55,18 @@ PyObject* on_abort(PyObject*, PyObject*) {
   ::_exit(1);
 }
 
+// faulthandler's stack for signal handlers, which Python's own handlers use too, has room for a few of them at once; with the registers
+// of AVX-512 saved in each frame a handful of different signals wrote over the memory below it.
+void use_large_signal_stack() {
+  constexpr std::size_t kBytes = 128 * 1024;
+  void* const memory = ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  if (memory == MAP_FAILED) return;
+  stack_t stack{};
+  stack.ss_sp = memory;
+  stack.ss_size = kBytes;
+  ::sigaltstack(&stack, nullptr);  // lives as long as the process
+}
+
 PyObject* on_nothing(PyObject*, PyObject*) { Py_RETURN_NONE; }
 
 PyMethodDef kTerm{"on_term", on_term, METH_VARARGS, "Finishes the requests that are started, then the worker exits."};
@@ -87,6 +100,7 @@ void install_signals(Hooks& worker_hooks) {
   require(bool(faulthandler));
   const PyRef enabled = PyRef::steal(PyObject_CallMethod(faulthandler.get(), "enable", nullptr));
   require(bool(enabled));
+  use_large_signal_stack();
 }
 
 void on_stop(std::function<void()> function) { stop = std::move(function); }

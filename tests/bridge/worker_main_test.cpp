@@ -128,7 +128,7 @@ TEST_F(WorkerMain, AbortShowsTheStackAndExitsWith1) {
 TEST_F(WorkerMain, SignalsForTheMasterDoNothing) {
   start();
   for (const int number : {SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH}) ::kill(master.pid(), number);
-  EXPECT_EQ(get("/pid").body, std::to_string(master.pid()));
+  EXPECT_EQ(get("/pid").body, std::to_string(master.pid())) << master.log();
 }
 
 TEST_F(WorkerMain, SaysThatItServesWsgi) {
