@@ -15,6 +15,11 @@ class Parts {
       : base_(region.data()), layout_(geometry), geometry_(geometry) {
     PREFORK_CHECK(region.size() >= layout_.total, "the region is as large as its layout");
   }
+  // For inspectors: what this region is and whose. Written once by its creator, read back by nobody who relies on it.
+  void introduce(std::uint32_t worker_id, std::uint32_t worker_generation, std::uint64_t created_us) const {
+    header() = {kMagic,          kLayoutVersion, geometry_.request_bytes, geometry_.reply_bytes,
+                geometry_.slots, worker_id,      worker_generation,       created_us};
+  }
   RegionHeader& header() const { return at<RegionHeader>(layout_.header); }
   RingPositions& request_positions() const { return at<RingPositions>(layout_.request_ring); }
   RingPositions& reply_positions() const { return at<RingPositions>(layout_.reply_ring); }

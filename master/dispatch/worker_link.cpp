@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstring>
 
 #include "master/dispatch/dispatcher.hpp"
@@ -28,7 +29,11 @@ WorkerLink::WorkerLink(Dispatcher& dispatcher, shm::Region region, const shm::Ge
       region_(std::move(region)),
       end_(shm::Parts(region_.bytes(), geometry), bell_wait_fd, bell_signal_fd),
       side_fd_(side_fd),
-      identity_(identity) {}
+      identity_(identity) {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  const auto now_us = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(now).count());
+  shm::Parts(region_.bytes(), geometry).introduce(identity.id, identity.generation, now_us);
+}
 
 WorkerLink::~WorkerLink() {
   for (const auto& [serial, fd] : descriptors_) ::close(fd);
