@@ -106,7 +106,10 @@ bool Server::before_sleep() {
 }
 
 // The first workers serve.
-void Server::started() { run_hook("when_ready"); }
+void Server::started() {
+  log_.info("Serving with ", supervisor_.running(), supervisor_.running() == 1 ? " worker" : " workers");
+  run_hook("when_ready");
+}
 
 int run_server(CommandLine line) {
   ::signal(SIGPIPE, SIG_IGN);

@@ -18,6 +18,8 @@ struct PhaseWord {
     // release: pairs with acquire in phase(). What the worker did before the change is visible with it.
     word.store(heartbeat_us << 8 | static_cast<std::uint8_t>(phase), std::memory_order_release);
   }
+  // The same phase, still alive.
+  void renew(std::uint64_t heartbeat_us) { set(phase(), heartbeat_us); }
   Phase phase() const {
     // acquire: pairs with release in set().
     return static_cast<Phase>(word.load(std::memory_order_acquire) & 0xff);

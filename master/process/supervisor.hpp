@@ -123,7 +123,7 @@ class Supervisor : public dispatch::WorkerKeeper {
   shm::BellFds bell_;
   net::UvHandle<uv_poll_t> bell_poll_;
   std::vector<std::unique_ptr<WorkerProcess>> workers_;
-  std::vector<std::unique_ptr<WorkerProcess>> gone_;  // until the next one goes: its own frame may be on the stack
+  std::vector<std::unique_ptr<WorkerProcess>> gone_;  // until the next tick: its own frame may be on the stack
   net::Timer timer_;
   std::uint64_t sampled_ms_ = 0;
   std::uint32_t generation_ = 1;       // what new workers belong to

@@ -22,12 +22,14 @@ void Supervisor::arm() {
   for (const auto& worker : workers_) {
     if (worker->notes.due_ms != 0) next = std::min(next, worker->notes.due_ms);
   }
+  if (!gone_.empty()) next = now;
   if (blocked_until_ms_ > now) next = std::min(next, blocked_until_ms_);
   timer_.start(next > now ? next - now : 1);
 }
 
 void Supervisor::tick() {
   loop_.update_now();
+  gone_.clear();
   const auto now = loop_.now_ms();
   for (std::size_t i = 0; i < workers_.size(); ++i) keep_deadline(*workers_[i], now);
   if (now - sampled_ms_ >= kSampleMs) {

@@ -2,6 +2,8 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 
+#include <algorithm>
+
 #include "python/bridge/error.hpp"
 #include "python/bridge/gil.hpp"
 #include "python/bridge/interface.hpp"
@@ -10,6 +12,7 @@
 #include "python/bridge/worker_main.hpp"
 #include "python/bridge/wsgi/app.hpp"
 #include "shm/atomic.hpp"
+#include "worker/clock.hpp"
 #include "worker/sync_runner.hpp"
 
 namespace prefork::bridge {
@@ -71,17 +74,25 @@ bool start_thread(Serving& serving, unsigned number) {
   return thread && PyRef::steal(PyObject_CallMethod(thread.get(), "start", nullptr));
 }
 
+// How often the main thread shows that it gets the GIL: several times within the --timeout that the master watches.
+int beat_ms(worker::Context& context) {
+  const long timeout = context.settings().number("timeout");
+  return timeout == 0 ? 1000 : static_cast<int>(std::clamp(timeout / 4, 50L, 1000L));
+}
+
 // Sleeps until every thread has ended, and runs Python's signal handlers meanwhile.
-int watch_threads(Serving& serving, unsigned threads) {
+int watch_threads(worker::Context& context, Serving& serving, unsigned threads) {
+  const int beat = beat_ms(context);
   std::uint64_t ended = 0;
   while (ended < threads) {
     {
       const GilFree free;
       pollfd wait{serving.finished.get(), POLLIN, 0};
       std::uint64_t count = 0;
-      // A second at most: a signal that comes just before poll() does not interrupt it.
-      if (::poll(&wait, 1, 1000) > 0 && ::read(serving.finished.get(), &count, sizeof count) == static_cast<ssize_t>(sizeof count)) ended += count;
+      // A beat at most: a signal that comes just before poll() does not interrupt it.
+      if (::poll(&wait, 1, beat) > 0 && ::read(serving.finished.get(), &count, sizeof count) == static_cast<ssize_t>(sizeof count)) ended += count;
     }
+    context.channel().phase.renew(worker::coarse_us());  // with the GIL: a thread that keeps it for itself stops this
     if (PyErr_CheckSignals() == 0) continue;
     if (PyErr_ExceptionMatches(PyExc_SystemExit) != 0) {
       PyErr_Clear();
@@ -116,7 +127,7 @@ int serve_wsgi(Startup& startup) {
     log_error("A thread cannot be started");
     return kExitBoot;
   }
-  return watch_threads(serving, threads);
+  return watch_threads(startup.context, serving, threads);
 }
 
 }  // namespace prefork::bridge
