@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include "master/config_load.hpp"
+#include "master/process/control_client.hpp"
+#include "master/process/title.hpp"
 #include "master/server.hpp"
 #include "version.hpp"
 
@@ -30,8 +32,8 @@ int run(const prefork::CommandLine& line) {
     case Action::PrintConfig:
       print(line.config.print_config == "json" ? prefork::print_config_json(line) : prefork::print_config_text(line));
       return 0;
-    case Action::CheckConfig:
-    case Action::Control: break;
+    case Action::CheckConfig: break;
+    case Action::Control: return prefork::process::control(line.control);
     case Action::Serve:
       say_notices(line);
       return prefork::run_server(line);
@@ -43,6 +45,7 @@ int run(const prefork::CommandLine& line) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  prefork::process::prepare_title(argc, argv);
   try {
     return run(prefork::load_config(argc, argv, prefork::current_environment()));
   } catch (const prefork::ConfigError& error) {

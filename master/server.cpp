@@ -4,8 +4,11 @@
 
 #include <csignal>
 #include <ctime>
+#include <filesystem>
 
 #include "master/net/tcp_stream.hpp"
+#include "master/process/daemon.hpp"
+#include "master/process/title.hpp"
 #include "master/server_core.hpp"
 #include "master/worker_command.hpp"
 #include "version.hpp"
@@ -29,6 +32,7 @@ Server::Server(CommandLine line)
       drain_timer_(loop_, [this] { drain(); }),
       kill_timer_(loop_, [this] { stop_quickly("--graceful-timeout is over"); }),
       second_(loop_, [this] { observer_->tick(); }),
+      watchdog_(loop_, [this] { notifier_.alive(); }),
       terminal_(::isatty(STDIN_FILENO) != 0) {
   logs_.read_workers_on(loop_);
   fill_site();
@@ -38,11 +42,13 @@ Server::Server(CommandLine line)
 
 int Server::run() {
   log_.info("Starting prefork ", PREFORK_VERSION);
+  if (!config_.pidfile.empty()) pidfile_ = std::make_unique<process::Pidfile>(config_.pidfile);
   start_hooks();
   run_starting_hook();
   doors_.open(config_);
   doors_.listen();
   log_.info("Using worker: ", config_.builtin_app.empty() ? config_.worker_class : config_.builtin_app);
+  open_control();
   watch_signals();
   run_size_hook(supervisor_.workers(), {});
   supervisor_.start();
@@ -108,10 +114,20 @@ bool Server::before_sleep() {
 // The first workers serve.
 void Server::started() {
   log_.info("Serving with ", supervisor_.running(), supervisor_.running() == 1 ? " worker" : " workers");
+  notifier_.ready("Serving");
+  if (const auto interval = notifier_.watchdog_interval()) {
+    const auto every = static_cast<std::uint64_t>(interval->count() / 1000);
+    notifier_.alive();
+    watchdog_.start(every, every);
+  }
   run_hook("when_ready");
 }
 
 int run_server(CommandLine line) {
+  const Config& config = line.config;
+  if (config.daemon) process::become_daemon(config.enable_stdio_inheritance);
+  if (!config.chdir.empty()) std::filesystem::current_path(config.chdir);
+  process::set_title("prefork: master [" + (config.proc_name.empty() ? config.default_proc_name : config.proc_name) + "]");
   ::signal(SIGPIPE, SIG_IGN);
   ::srandom(static_cast<unsigned>(::time(nullptr)) ^ static_cast<unsigned>(::getpid()));
   return Server(std::move(line)).run();

@@ -17,6 +17,9 @@
 #include "master/net/deadline.hpp"
 #include "master/net/loop.hpp"
 #include "master/process/hook_process.hpp"
+#include "master/process/control_socket.hpp"
+#include "master/process/pidfile.hpp"
+#include "master/process/sd_notify.hpp"
 #include "master/process/supervisor.hpp"
 #include "master/serve/metrics.hpp"
 #include "master/serve/site_observer.hpp"
@@ -63,6 +66,13 @@ class Server {
   void end_reload(const std::string& failure);
   void say(const Notice& notice);
 
+  // server_control.cpp
+  void open_control();
+  void on_control(const std::string& command, process::ControlSocket::Answer answer);
+  std::string status_text();
+  std::string status_json();
+
+  process::Notifier notifier_ = process::Notifier::from_environment();  // before workers inherit the environment
   CommandLine line_;
   const Config& config_;  // line_.config, which a reload replaces
   Logs logs_;
@@ -76,10 +86,13 @@ class Server {
   std::unique_ptr<serve::SiteObserver> observer_;
   std::unique_ptr<process::HookProcess> hooks_;  // null: no hook of the master is set
   process::Supervisor supervisor_;
+  std::optional<process::ControlSocket> control_;
+  std::unique_ptr<process::Pidfile> pidfile_;
   std::vector<net::UvHandle<uv_signal_t>> signals_;
   net::Timer drain_timer_;   // the end of --drain-delay
   net::Timer kill_timer_;    // the end of --graceful-timeout
   net::Timer second_;
+  net::Timer watchdog_;      // systemd's
   Stage stage_ = Stage::Serving;
   bool terminal_ = false;    // a person may press Ctrl-C
   bool reloading_ = false;   // from SIGHUP to the supervisor's answer

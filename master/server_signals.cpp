@@ -65,6 +65,8 @@ void Server::on_signal(int number) {
 void Server::stop_gracefully() {
   if (stage_ != Stage::Serving) return;
   stage_ = Stage::Delaying;
+  site_.draining = true;  // readiness fails from now on, and answers end their connections
+  notifier_.stopping("Finishing what is started");
   const auto delay = static_cast<std::uint64_t>(config_.drain_delay.count());
   kill_timer_.start(delay + static_cast<std::uint64_t>(config_.graceful_timeout.count()));
   if (delay == 0) return drain();
@@ -75,7 +77,6 @@ void Server::stop_gracefully() {
 void Server::drain() {
   if (stage_ != Stage::Delaying) return;
   doors_.close();
-  site_.draining = true;
   site_.for_each([](http::Connection& connection) { connection.drain(); });
   stage_ = Stage::Draining;
 }
@@ -143,6 +144,7 @@ void Server::reload() {
     return;
   }
   reloading_ = true;
+  notifier_.reloading();
   logs_.reopen();
   auto* reader = new ConfigReader;
   reader->work.data = reader;
@@ -197,6 +199,7 @@ void Server::apply(CommandLine fresh) {
 
 void Server::end_reload(const std::string& failure) {
   reloading_ = false;
+  notifier_.ready(failure.empty() ? "Serving" : "Serving; the last reload failed");
   for (auto& waiter : std::exchange(reload_waiters_, {})) waiter(failure);
   if (std::exchange(reload_again_, false)) reload();
 }

@@ -9,17 +9,21 @@
 #include <vector>
 
 #include "worker/echo_app.hpp"
+#include "worker/privileges.hpp"
 #include "worker/sync_runner.hpp"
 
 namespace {
 
 using namespace prefork;
 
-int run(const char* attachment) {
+int run(const char* text) {
+  const auto attachment = worker::Attachment::from_text(text);
+  worker::drop_privileges(worker::read_settings(attachment));
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::signal(SIGHUP, SIG_IGN);
   ::signal(SIGINT, SIG_IGN);
-  worker::Context context(worker::Attachment::from_text(attachment));
+  ::signal(SIGQUIT, [](int) { ::_exit(0); });
+  worker::Context context(attachment);
   worker::SyncRunner runner(context);
   worker::EchoApp application;
   const auto threads = static_cast<unsigned>(context.settings().number("threads", 1));

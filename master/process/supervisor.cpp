@@ -228,7 +228,7 @@ WorkerProcess* Supervisor::find(const dispatch::WorkerLink& link) const {
 void Supervisor::on_ready(dispatch::WorkerLink& link) {
   WorkerProcess* worker = find(link);
   if (worker == nullptr) return;
-  worker->notes.was_ready = true;
+  worker->notes.was_ready = ever_ready_ = true;
   if (worker->notes.ending) {  // it was told to end before it could say so
     dispatcher_.retire(link);
     return;

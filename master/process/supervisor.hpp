@@ -37,7 +37,7 @@ class Supervisor : public dispatch::WorkerKeeper {
   // What the server hears.
   struct Events {
     std::function<void()> started;          // the first generation serves
-    std::function<void(int code)> halt;     // it never will: a worker's exit status 3 or 4
+    std::function<void(int code)> halt;     // nobody ever served: a worker's exit status 3 or 4
     std::function<void(int pid, unsigned age)> spawning = {};  // pid 0: it has none yet
     std::function<void(int pid, unsigned age)> exited = {};
     std::function<void(unsigned now, unsigned before)> resized = {};
@@ -132,7 +132,8 @@ class Supervisor : public dispatch::WorkerKeeper {
   unsigned age_ = 0;
   std::uint64_t back_off_ms_ = 0;
   std::uint64_t blocked_until_ms_ = 0;  // no spawning before
-  bool started_ = false;
+  bool started_ = false;     // as many as were asked for have been ready
+  bool ever_ready_ = false;  // one has
   bool reloading_ = false;
   bool suspended_ = false;
   bool stopping_ = false;

@@ -54,7 +54,7 @@ void Supervisor::on_exit(WorkerProcess& worker, ExitStatus status) {
   reconcile();
 }
 
-// Before its Ready: the first generation's failure is the server's, a reload's is the reload's, and a replacement is tried again.
+// Before its Ready: while nobody serves, the failure is the server's; a reload's is the reload's; a replacement is tried again.
 void Supervisor::boot_failed(const WorkerProcess& worker, ExitStatus status) {
   if (reloading_) {
     std::string why = "worker " + std::to_string(worker.pid()) + " did not start";
@@ -67,7 +67,7 @@ void Supervisor::boot_failed(const WorkerProcess& worker, ExitStatus status) {
     }
     return fail_reload(why);
   }
-  if (!started_ && status.signal == 0 && (status.code == kExitBoot || status.code == kExitApp) && events_.halt) return events_.halt(status.code);
+  if (!ever_ready_ && status.signal == 0 && (status.code == kExitBoot || status.code == kExitApp) && events_.halt) return events_.halt(status.code);
   back_off();
 }
 

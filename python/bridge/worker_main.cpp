@@ -17,6 +17,7 @@
 #include "python/bridge/interpreter.hpp"
 #include "python/bridge/log.hpp"
 #include "python/bridge/signals.hpp"
+#include "worker/privileges.hpp"
 
 namespace prefork::bridge {
 namespace {
@@ -60,6 +61,7 @@ int boot_and_serve(worker::Context& context, Hooks& hooks) {
 }  // namespace
 
 void adopt_process(const wire::Settings& settings) {
+  worker::drop_privileges(settings);  // first: a change of user forgets who our parent's death is to tell
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::prctl(PR_SET_NAME, "prefork-worker");
   sigset_t none;

@@ -120,4 +120,4 @@ def test_stop_under_load_answers_everybody_who_had_asked(serve):
         one.close()
     report = load_generator.finish(load)
     # After the stop nobody listens; what was sent before was answered.
-    assert set(report["failures"]) <= {"connect"}, report
+    assert set(report["failures"]) <= {"connect_refused"}, report

@@ -1,0 +1,101 @@
+#include "master/process/control_client.hpp"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+
+#include "master/process/control_socket.hpp"
+#include "master/process/pidfile.hpp"
+
+namespace prefork::process {
+namespace {
+
+using Verb = ControlCommand::Verb;
+using Clock = std::chrono::steady_clock;
+
+shm::UniqueFd connect_to(const std::string& name, bool abstract) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (name.size() + 1 > sizeof address.sun_path) throw std::runtime_error(name + " is too long for a socket's name");
+  std::memcpy(address.sun_path + (abstract ? 1 : 0), name.data(), name.size());
+  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  shm::UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), length) != 0) {
+    throw std::system_error(errno, std::system_category(), "no server answers at " + name);
+  }
+  return fd;
+}
+
+shm::UniqueFd connect_to(const ControlCommand& command) {
+  const std::string& target = command.target;
+  if (target.empty()) {
+    if (command.default_socket.empty()) throw std::runtime_error("which server? Name its pid file, process id or control socket");
+    return connect_to(command.default_socket, false);
+  }
+  if (std::all_of(target.begin(), target.end(), [](char c) { return c >= '0' && c <= '9'; })) return connect_to("prefork-control-" + target, true);
+  struct stat status {};
+  if (::stat(target.c_str(), &status) != 0) throw std::system_error(errno, std::system_category(), target);
+  if (S_ISSOCK(status.st_mode)) return connect_to(target, false);
+  const int pid = read_pidfile(target);
+  if (pid == 0) throw std::runtime_error(target + " is neither a control socket nor a pid file");
+  return connect_to(control_name_of(pid), true);
+}
+
+std::string line_of(const ControlCommand& command) {
+  std::string line = command.verb == Verb::Reload ? "reload" : command.verb == Verb::Stop ? "stop" : "status";
+  if (command.wait) line += " wait";
+  if (command.json && command.verb == Verb::Status) line += " json";
+  return line + "\n";
+}
+
+// Everything until the server closes.
+std::string read_answer(int fd, Clock::time_point until) {
+  std::string answer;
+  for (;;) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now()).count();
+    pollfd wait{fd, POLLIN, 0};
+    const int ready = left <= 0 ? 0 : ::poll(&wait, 1, static_cast<int>(std::min<long long>(left, 1'000'000)));
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready == 0) throw std::runtime_error("no answer in time");
+    std::array<char, 4096> piece{};
+    const ssize_t got = ::recv(fd, piece.data(), piece.size(), 0);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return answer;
+    answer.append(piece.data(), static_cast<std::size_t>(got));
+  }
+}
+
+}  // namespace
+
+int control(const ControlCommand& command) {
+  try {
+    const shm::UniqueFd server = connect_to(command);
+    const std::string line = line_of(command);
+    if (::send(server.get(), line.data(), line.size(), MSG_NOSIGNAL) < 0) throw std::system_error(errno, std::system_category(), "asking the server");
+    const std::string answer = read_answer(server.get(), Clock::now() + command.timeout);
+    if (answer.empty()) {
+      if (command.verb == Verb::Stop) return 0;  // it has ended
+      throw std::runtime_error("the server ended before it answered");
+    }
+    const bool ok = answer.front() == '0';
+    const std::string text = answer.size() > 2 ? answer.substr(2) : "";
+    std::fputs(text.c_str(), ok ? stdout : stderr);
+    return ok ? 0 : 1;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "prefork: %s\n", error.what());
+    return 1;
+  }
+}
+
+}  // namespace prefork::process
