@@ -101,7 +101,10 @@ void Server::stop_quickly(const char* why) {
   stage_ = Stage::Leaving;
   doors_.close();
   site_.draining = true;
-  supervisor_.quit(patience_is_over ? SIGKILL : SIGQUIT);
+  site_.for_each([](http::Connection& connection) { connection.drain(); });  // a WebSocket is told 1001 before its worker goes
+  // An event loop has a lifespan to end; it has the quick deadline for that.
+  const bool lifespan = dispatcher_.interface_known() && dispatcher_.interface() == wire::Interface::Asgi;
+  supervisor_.quit(patience_is_over ? SIGKILL : lifespan ? SIGTERM : SIGQUIT);
   dispatcher_.fail_queue(503, "the server has stopped");
   kill_timer_.start(kQuickMs);
 }

@@ -201,21 +201,27 @@ void Connection::on_eof() {
   }
 }
 
-// The request that was still arriving never will: a worker that reads it hears so, nobody else does.
+// The request that was still arriving never will: no answer may look as if it had been read whole (RFC 9112 8). A worker that
+// reads it is told that the client is gone.
 void Connection::abandon_incomplete() {
   H1Exchange* exchange = reading_;
   reading_ = nullptr;
   if (exchange == nullptr) return;
-  if (exchange->submitted && !exchange->ended) {
-    exchange->body_whole = false;
-    exchange->body_aborted = true;
-    exchange->keep_alive = false;
-    site_.dispatcher.body_arrived(*exchange);
-    return;
-  }
   if (exchange->ended) return;
+  site_.dispatcher.cancel(*exchange, wire::CancelReason::ClientGone);
   site_.recycle(std::move(exchanges_.back()));
   exchanges_.pop_back();
+}
+
+// Answered, but the rest of its body does not come: the connection ends, and nothing behind is taken for a request.
+void Connection::give_up_unread() {
+  unread_due_ms_ = 0;
+  if (exchanges_.empty() || reading_ != exchanges_.front().get()) return;
+  reading_->received = true;
+  reading_->plan.keep_alive = false;
+  reading_ = nullptr;
+  stop_reading_requests();
+  finish_front();
 }
 
 // ---------------------------------------------------------------------------------------------------- time
@@ -247,7 +253,7 @@ void Connection::schedule() {
     send_due_ms_ = site_.timing.send_ms == 0 ? 0 : now + site_.timing.send_ms;
     sent_mark_ = out_.sent();
   }
-  const auto first = earliest({head_due_ms_, idle_due_ms_, body_check_ms_, send_due_ms_, linger_due_ms_, half_close_due_ms_, websocket_due_ms_});
+  const auto first = earliest({head_due_ms_, idle_due_ms_, body_check_ms_, send_due_ms_, linger_due_ms_, half_close_due_ms_, websocket_due_ms_, unread_due_ms_});
   if (first == 0) {
     disarm();
   } else {
@@ -282,6 +288,7 @@ void Connection::on_deadline() {
     websocket_->on_tick();
     if (state_ == State::Closed) return;
   }
+  if (due(unread_due_ms_)) return give_up_unread();
   if (due(half_close_due_ms_)) {
     half_close_due_ms_ = 0;
     // Nobody may be there any more: what has not been started by now is not started for nobody.

@@ -85,6 +85,7 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   bool read_upgrade(H1Exchange& exchange);
   void on_eof();
   void abandon_incomplete();
+  void give_up_unread();
   void submit_ready();
   void send_continue();
   bool wants_input() const;
@@ -161,6 +162,7 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   std::uint64_t linger_due_ms_ = 0;
   std::uint64_t half_close_due_ms_ = 0;
   std::uint64_t websocket_due_ms_ = 0;
+  std::uint64_t unread_due_ms_ = 0;     // for the rest of a body whose request is answered already
   std::uint64_t discarded_ = 0;
 };
 

@@ -148,14 +148,7 @@ void Connection::on_body(std::span<const char> piece) {
   exchange.expects_continue = false;
   if (exchange.ended || exchange.stage == Stage::Done) {  // answered without it: read on, up to a cap
     discarded_ += piece.size();
-    if (discarded_ > kUnreadBody) {
-      exchange.keep_alive = false;
-      exchange.plan.keep_alive = false;
-      exchange.received = true;
-      reading_ = nullptr;
-      stop_reading_requests();
-      finish_front();
-    }
+    if (discarded_ > kUnreadBody && is_front(exchange)) give_up_unread();
     return;
   }
   auto& request = exchange.request;

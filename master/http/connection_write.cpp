@@ -11,6 +11,7 @@ namespace prefork::http {
 namespace {
 
 constexpr std::uint64_t kUnreadBody = 256 * 1024;
+constexpr std::uint64_t kUnreadMs = 1'000;
 
 iovec piece_of(std::string_view text) { return {const_cast<char*>(text.data()), text.size()}; }
 iovec piece_of(std::span<const std::byte> bytes) { return {const_cast<std::byte*>(bytes.data()), bytes.size()}; }
@@ -341,7 +342,11 @@ void Connection::finish_front() {
   while (!exchanges_.empty() && exchanges_.front()->ended && state_ != State::Closed) {
     H1Exchange& front = *exchanges_.front();
     const bool last = front.cut || !front.plan.keep_alive;
-    if (!last && !front.received) return;  // the rest of its request is read first
+    if (!last && !front.received) {  // the rest of its request is read first
+      if (unread_due_ms_ == 0) unread_due_ms_ = site_.loop.now_ms() + kUnreadMs;
+      return schedule();
+    }
+    unread_due_ms_ = 0;
     if (site_.observer != nullptr && front.submitted) site_.observer->on_done(front, peer_);
     flush_gathered();
     if (state_ == State::Closed) return;
