@@ -6,6 +6,9 @@ import socket
 
 Answer = collections.namedtuple("Answer", "status fields body complete")
 
+# What a server may log about clients that ask for what it does not do; its first lines match too, as a test may ask for nothing such.
+REFUSALS = r"Listening at|\[ERROR\] Error handling request|more requests that failed"
+
 PROBE = b"GET /path/probe HTTP/1.1\r\nHost: probe\r\nConnection: close\r\n\r\n"
 
 

@@ -1,7 +1,5 @@
 import pytest
-
-# What a server may log about clients that ask for what it does not do; its first lines match too, as a test may ask for nothing such.
-REFUSALS = r"Listening at|\[ERROR\] Error handling request: |more requests that failed"
+from support.wire import REFUSALS
 
 
 @pytest.fixture(scope="module", params=["echo", "wsgi"])
