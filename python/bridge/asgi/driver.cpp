@@ -2,6 +2,7 @@
 
 #include "python/bridge/asgi/operation.hpp"
 #include "python/bridge/error.hpp"
+#include "python/bridge/log.hpp"
 #include "python/bridge/names.hpp"
 #include "python/bridge/signals.hpp"
 #include "python/bridge/type.hpp"
@@ -21,7 +22,7 @@ struct Driver {
   PyObject* future;   // the one that it is parked on
   PyObject* parked;   // the iterator of that; null once it has gone on
   PyObject* pending;  // what inner yielded before the Task could see it
-  bool carried;
+  bool ready;         // the Task waits for the future: the next request may have it
 };
 
 Driver* as_driver(PyObject* self) { return reinterpret_cast<Driver*>(self); }
@@ -88,7 +89,10 @@ PySendResult step(PyObject* self, PyObject*, PyObject** result) {
   *result = nullptr;
   if (driver.parked != nullptr) {
     const auto waited = iter_send(driver.parked, result);
-    if (waited == PYGEN_NEXT) return waited;
+    if (waited == PYGEN_NEXT) {
+      driver.ready = true;
+      return waited;
+    }
     Py_CLEAR(driver.parked);
     if (waited == PYGEN_ERROR) return waited;
     Py_CLEAR(*result);
@@ -214,7 +218,7 @@ PyRef new_driver(PyObject* cancelled_error) {
   if (driver == nullptr) return {};
   driver->inner = driver->context = driver->future = driver->parked = driver->pending = nullptr;
   driver->conversation = nullptr;
-  driver->carried = false;
+  driver->ready = false;
   Py_INCREF(cancelled_error);
   driver->cancelled_error = cancelled_error;
   return PyRef::steal(reinterpret_cast<PyObject*>(driver));
@@ -232,16 +236,20 @@ bool Runner::prepare() {
   const PyRef asyncio = PyRef::steal(PyImport_ImportModule("asyncio"));
   if (!asyncio || !register_coroutine(driver_type())) return false;
   create_task_ = PyRef::steal(PyObject_GetAttrString(loop_.get(), "create_task"));
+  create_future_ = PyRef::steal(PyObject_GetAttrString(loop_.get(), "create_future"));
   cancelled_error_ = PyRef::steal(PyObject_GetAttrString(asyncio.get(), "CancelledError"));
   task_type_ = PyRef::steal(PyObject_GetAttrString(asyncio.get(), "Task"));
   context_ = PyRef::steal(PyContext_CopyCurrent());
-  return create_task_ && cancelled_error_ && task_type_ && context_;
+  // An application that makes its loop's Tasks itself wants to make these too.
+  const PyRef factory = PyRef::steal(PyObject_CallMethod(loop_.get(), "get_task_factory", nullptr));
+  if (!create_task_ || !create_future_ || !cancelled_error_ || !task_type_ || !context_ || !factory) return false;
+  return !(eager_ &= factory.get() == Py_None) || prepare_eager();
 }
 
 void Runner::run(PyRef awaitable, Conversation& conversation) {
   if (!PyCoro_CheckExact(awaitable.get())) awaitable = PyRef::steal(PyObject_CallOneArg(call_awaitable_.get(), awaitable.get()));
   if (!awaitable) return conversation.on_finished();
-  run_plain(std::move(awaitable), conversation);
+  if (!eager_ || !run_eager(awaitable, conversation)) run_plain(std::move(awaitable), conversation);
 }
 
 void Runner::run_plain(PyRef coroutine, Conversation& conversation) {
@@ -250,15 +258,176 @@ void Runner::run_plain(PyRef coroutine, Conversation& conversation) {
   load(*as_driver(driver.get()), std::move(coroutine), conversation);
   // The Task copies the context that it is made in.
   if (PyContext_Enter(context_.get()) != 0) return conversation.on_finished();
-  conversation.task = PyRef::steal(PyObject_CallOneArg(create_task_.get(), driver.get()));
+  PyRef task = PyRef::steal(PyObject_CallOneArg(create_task_.get(), driver.get()));
   {
     const ErrorAside aside;
     (void)PyContext_Exit(context_.get());
   }
-  if (!conversation.task) {
-    conversation.on_finished();
+  if (task) {
+    if (!conversation.finished()) conversation.task = std::move(task);  // an eager task factory may have run it to its end
+    return;
+  }
+  conversation.on_finished();
+  let_go(*as_driver(driver.get()));
+}
+
+#if PY_VERSION_HEX >= 0x030C0000
+
+bool Runner::prepare_eager() {
+  task_options_ = PyRef::steal(Py_BuildValue("(sss)", "loop", "context", "eager_start"));
+  return bool(task_options_);
+}
+
+bool Runner::run_eager(PyRef& coroutine, Conversation& conversation) {
+  const PyRef driver = new_driver(cancelled_error_.get());
+  const PyRef context = PyRef::steal(PyContext_Copy(context_.get()));
+  if (!driver || !context) {
+    PyErr_Clear();
+    return false;
+  }
+  load(*as_driver(driver.get()), std::move(coroutine), conversation);
+  PyObject* const arguments[] = {nullptr, driver.get(), loop_.get(), context.get(), Py_True};
+  PyRef task = PyRef::steal(PyObject_Vectorcall(task_type_.get(), arguments + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, task_options_.get()));
+  if (task && !conversation.finished()) conversation.task = std::move(task);
+  if (!task && !conversation.finished()) {
+    if (PyErr_Occurred() != nullptr) conversation.on_finished();
     let_go(*as_driver(driver.get()));
   }
+  PyErr_Clear();
+  return true;
 }
+
+#elif PY_VERSION_HEX >= 0x030A0000
+
+// What asyncio documents for event loops and Tasks of others ("Extending asyncio"). Without them: plain Tasks.
+bool Runner::prepare_eager() {
+  const PyRef tasks = PyRef::steal(PyImport_ImportModule("asyncio.tasks"));
+  if (!tasks) return false;
+  enter_task_ = PyRef::steal(PyObject_GetAttrString(tasks.get(), "_enter_task"));
+  leave_task_ = enter_task_ ? PyRef::steal(PyObject_GetAttrString(tasks.get(), "_leave_task")) : PyRef{};
+  register_task_ = leave_task_ ? PyRef::steal(PyObject_GetAttrString(tasks.get(), "_register_task")) : PyRef{};
+  unregister_task_ = register_task_ ? PyRef::steal(PyObject_GetAttrString(tasks.get(), "_unregister_task")) : PyRef{};
+  task_options_ = PyRef::steal(Py_BuildValue("(s)", "loop"));
+  eager_ = unregister_task_ && task_options_;
+  PyErr_Clear();
+  if (eager_) add_spare();
+  return true;
+}
+
+// A Task that will wait for a future of its own once the event loop has run it for the first time.
+void Runner::add_spare() {
+  Spare spare;
+  spare.driver = new_driver(cancelled_error_.get());
+  const PyRef future = PyRef::steal(PyObject_CallNoArgs(create_future_.get()));
+  if (spare.driver && future && PyContext_Enter(context_.get()) == 0) {
+    Driver& driver = *as_driver(spare.driver.get());
+    driver.future = future.share().release();
+    driver.parked = Py_TYPE(future.get())->tp_as_async->am_await(future.get());
+    PyObject* const arguments[] = {nullptr, spare.driver.get(), loop_.get()};
+    if (driver.parked != nullptr) {
+      spare.task = PyRef::steal(PyObject_Vectorcall(task_type_.get(), arguments + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, task_options_.get()));
+    }
+    const ErrorAside aside;
+    (void)PyContext_Exit(context_.get());
+  }
+  if (spare.task) fresh_.push_back(std::move(spare));
+  PyErr_Clear();  // the next request has an ordinary Task
+}
+
+// Until it is needed nobody sees it: all_tasks() has the application's only.
+void Runner::park_new_spares() {
+  std::vector<Spare> later;
+  for (Spare& spare : fresh_) {
+    if (!as_driver(spare.driver.get())->ready) {
+      later.push_back(std::move(spare));
+      continue;
+    }
+    const PyRef hidden = PyRef::steal(PyObject_CallOneArg(unregister_task_.get(), spare.task.get()));
+    spare.name = hidden ? PyRef::steal(PyObject_CallMethod(spare.task.get(), "get_name", nullptr)) : PyRef{};
+    if (!spare.name) {
+      PyErr_Clear();
+      continue;
+    }
+    spare.task_references = Py_REFCNT(spare.task.get());
+    spare.future_references = Py_REFCNT(as_driver(spare.driver.get())->future);
+    spares_.push_back(std::move(spare));
+  }
+  fresh_.swap(later);
+}
+
+// Whether a Task can be the next request's too: nobody keeps it, waits for it, watches, cancelled or renamed it.
+bool Runner::untouched(const Spare& spare) {
+  static PyObject* const kCallbacks = interned("_callbacks");
+  static PyObject* const kGetName = interned("get_name");
+  PyObject* const task = spare.task.get();
+  // A reference to the future is a wake-up on its way.
+  if (Py_REFCNT(task) != spare.task_references || Py_REFCNT(as_driver(spare.driver.get())->future) != spare.future_references) return false;
+  if (*PyObject_GET_WEAKREFS_LISTPTR(task) != nullptr) return false;
+  const PyRef callbacks = PyRef::steal(PyObject_GetAttr(task, kCallbacks));
+  const PyRef name = PyRef::steal(PyObject_CallMethodNoArgs(task, kGetName));
+  PyErr_Clear();
+  return callbacks && callbacks.get() == Py_None && name && name.get() == spare.name.get();
+}
+
+bool Runner::run_eager(PyRef& coroutine, Conversation& conversation) {
+  if (!fresh_.empty()) park_new_spares();
+  if (spares_.empty()) {
+    if (fresh_.size() < kMostFresh) add_spare();
+    return false;
+  }
+  Spare spare = std::move(spares_.back());
+  spares_.pop_back();
+  Driver& driver = *as_driver(spare.driver.get());
+  driver.context = PyContext_Copy(context_.get());
+  const PyRef entered = driver.context != nullptr ? PyRef::steal(PyObject_CallFunctionObjArgs(enter_task_.get(), loop_.get(), spare.task.get(), nullptr)) : PyRef{};
+  if (!entered) {
+    PyErr_Clear();
+    Py_CLEAR(driver.context);
+    return false;
+  }
+  load(driver, std::move(coroutine), conversation);
+  conversation.task = spare.task.share();
+  PyObject* result = nullptr;
+  const auto sent = drive(driver, &result, nullptr);
+  PyErr_Clear();  // cancelled, and told so already
+  const PyRef left = PyRef::steal(PyObject_CallFunctionObjArgs(leave_task_.get(), loop_.get(), spare.task.get(), nullptr));
+  if (!left) log_error("asyncio lost its current task");
+  if (sent == PYGEN_NEXT) {
+    driver.pending = result;
+    go_on(spare, true);
+    return true;
+  }
+  Py_XDECREF(result);
+  if (untouched(spare)) {
+    spares_.push_back(std::move(spare));
+  } else {
+    go_on(spare, false);
+  }
+  return true;
+}
+
+// Lets the Task run: with the rest of its coroutine, or to its end.
+void Runner::go_on(const Spare& spare, bool suspended) {
+  PyRef done;
+  if (suspended) {
+    done = PyRef::steal(PyObject_CallOneArg(register_task_.get(), spare.task.get()));
+    if (!done) log_error("asyncio takes no more tasks");
+  }
+  PyObject* const future = as_driver(spare.driver.get())->future;
+  done = PyRef::steal(PyObject_CallMethod(future, "done", nullptr));
+  if (done && done.get() == Py_False) done = PyRef::steal(PyObject_CallMethod(future, "set_result", "O", Py_None));
+  if (!done) log_error("A request cannot be continued");
+  add_spare();
+}
+
+#else
+
+bool Runner::prepare_eager() {
+  eager_ = false;
+  return true;
+}
+bool Runner::run_eager(PyRef&, Conversation&) { return false; }
+
+#endif
 
 }  // namespace prefork::bridge::asgi

@@ -27,27 +27,34 @@ class Runner {
   PyObject* cancelled_error() const { return cancelled_error_.get(); }
 
  private:
-  // A parked Task, the coroutine that it runs, and how many references a Task has that nobody has touched.
+  // A parked Task, the coroutine that it runs, and how it looks when nobody has touched it.
   struct Spare {
     PyRef task;
     PyRef driver;
+    PyRef name;
+    Py_ssize_t task_references = 0;
+    Py_ssize_t future_references = 0;
   };
+  static constexpr std::size_t kMostFresh = 64;
 
   void run_plain(PyRef coroutine, Conversation& conversation);
-  void run_eager(PyRef coroutine, Conversation& conversation);
-  [[nodiscard]] bool run_carried(PyRef& coroutine, Conversation& conversation);
+  // False, and nothing has happened, when there is no way now. An error in setting up clears eager_.
+  [[nodiscard]] bool run_eager(PyRef& coroutine, Conversation& conversation);
+  [[nodiscard]] bool prepare_eager();
   void add_spare();
   void park_new_spares();
   static bool untouched(const Spare& spare);
+  void go_on(const Spare& spare, bool suspended);
 
   PyRef loop_;
   PyRef call_awaitable_;
   bool eager_;
   PyRef create_task_;
+  PyRef create_future_;
   PyRef cancelled_error_;
   PyRef context_;  // what every request starts with a copy of
   PyRef task_type_;
-  PyRef task_options_;
+  PyRef task_options_;  // names of the keyword arguments
   PyRef enter_task_, leave_task_, register_task_, unregister_task_;
   std::vector<Spare> spares_;  // ready
   std::vector<Spare> fresh_;   // made, and ready when the event loop has run them once

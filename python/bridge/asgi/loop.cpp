@@ -7,6 +7,7 @@
 #include "python/bridge/asgi/websocket.hpp"
 #include "python/bridge/error.hpp"
 #include "python/bridge/log.hpp"
+#include "python/bridge/signals.hpp"
 #include "worker/clock.hpp"
 
 namespace prefork::bridge::asgi {
@@ -24,6 +25,10 @@ PyObject* run_action(PyObject* capsule, PyObject*) {
   auto* const action = static_cast<std::function<void()>*>(PyCapsule_GetPointer(capsule, kActionName));
   if (action == nullptr) return nullptr;
   (*action)();
+  if (quitting()) {  // whatever ran here may have swallowed it
+    PyErr_SetNone(PyExc_SystemExit);
+    return nullptr;
+  }
   Py_RETURN_NONE;
 }
 
