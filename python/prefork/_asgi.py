@@ -7,18 +7,14 @@ import asyncio
 import inspect
 
 BOOT_FAILED = 3
+CANCEL_SECONDS = 5  # for cancelled tasks to end
 
 
 def serve(application, worker, loop_kind, lifespan_mode):
     """Serves until the worker is told to stop; the process's exit status."""
     loop = _new_loop(loop_kind)
     asyncio.set_event_loop(loop)
-    try:
-        return _serve(loop, single_callable(application), worker, lifespan_mode)
-    except SystemExit:
-        if worker.quitting():
-            return 0  # at once: nothing is finished or cleaned up
-        raise
+    return _serve(loop, single_callable(application), worker, lifespan_mode)
 
 
 def _serve(loop, application, worker, lifespan_mode):
@@ -29,11 +25,13 @@ def _serve(loop, application, worker, lifespan_mode):
         if not worker.stopping():
             worker.start(loop, application, lifespan.state, call_awaitable)
             _run(loop, worker)
+        if worker.quitting():
+            # What is started is cancelled and not waited for; the application's own end it still has.
+            _cancel(loop, lifespan.task)
         loop.run_until_complete(lifespan.shutdown())
         return worker.status()
     finally:
-        if not worker.quitting():
-            _close(loop)
+        _close(loop)
 
 
 def _run(loop, worker):
@@ -43,7 +41,7 @@ def _run(loop, worker):
         except (SystemExit, KeyboardInterrupt):
             # A task of the application's own raised it: one task cannot end the service.
             if worker.quitting():
-                raise
+                return worker.give_up()
             worker.log_exception("Exception in a task of the application")
 
 
@@ -59,12 +57,16 @@ def _new_loop(kind):
     return asyncio.new_event_loop()
 
 
-def _close(loop):
-    tasks = asyncio.all_tasks(loop)
+def _cancel(loop, spared=None):
+    tasks = [task for task in asyncio.all_tasks(loop) if task is not spared]
     for task in tasks:
         task.cancel()
     if tasks:
-        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        loop.run_until_complete(asyncio.wait(tasks, timeout=CANCEL_SECONDS))
+
+
+def _close(loop):
+    _cancel(loop)
     loop.run_until_complete(loop.shutdown_asyncgens())
     asyncio.set_event_loop(None)
     loop.close()
@@ -109,7 +111,7 @@ class Lifespan:
         self._supported = mode != "off"
         self._failed = False
         self._asked_to_end = False
-        self._task = None
+        self.task = None
 
     async def startup(self):
         """False: the worker must not serve."""
@@ -119,12 +121,12 @@ class Lifespan:
         self._started = asyncio.Event()
         self._stopped = asyncio.Event()
         self._incoming.put_nowait({"type": "lifespan.startup"})
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self.task = asyncio.get_running_loop().create_task(self._run())
         await self._started.wait()
         return not self._failed
 
     async def shutdown(self):
-        if self._task is None or self._task.done() or not self._supported or self._failed:
+        if self.task is None or self.task.done() or not self._supported or self._failed:
             return
         self._asked_to_end = True
         self._incoming.put_nowait({"type": "lifespan.shutdown"})

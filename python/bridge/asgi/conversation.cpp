@@ -4,6 +4,7 @@
 #include "python/bridge/error.hpp"
 #include "python/bridge/log.hpp"
 #include "python/bridge/names.hpp"
+#include "python/bridge/signals.hpp"
 
 namespace prefork::bridge::asgi {
 
@@ -121,7 +122,7 @@ void Conversation::on_finished() {
   finished_ = true;
   const bool failed = PyErr_Occurred() != nullptr;
   if (failed) {
-    if (is_about_the_client() || (was_cancelled_ && PyErr_ExceptionMatches(loop_.cancelled_error()) != 0)) {
+    if (is_about_the_client() || ((was_cancelled_ || quitting()) && PyErr_ExceptionMatches(loop_.cancelled_error()) != 0)) {
       PyErr_Clear();
     } else {
       loop_.count_failure();

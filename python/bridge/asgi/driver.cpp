@@ -119,7 +119,8 @@ PyObject* yielded(PySendResult sent, PyObject* result) {
 
 PyObject* next(PyObject* self) {
   PyObject* result = nullptr;
-  return yielded(step(self, Py_None, &result), result);
+  const auto sent = step(self, Py_None, &result);
+  return yielded(sent, result);
 }
 
 PyObject* send_method(PyObject* self, PyObject*) { return next(self); }
@@ -150,7 +151,8 @@ PyObject* throw_method(PyObject* self, PyObject* args) {
     return nullptr;
   }
   PyObject* result = nullptr;
-  return yielded(drive(driver, &result, args), result);
+  const auto sent = drive(driver, &result, args);
+  return yielded(sent, result);
 }
 
 PyObject* close_method(PyObject* self, PyObject*) {

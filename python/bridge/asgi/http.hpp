@@ -31,8 +31,6 @@ class ResponseWriter {
   bool head_out() const { return head_out_; }
   bool complete() const { return complete_; }    // the last message was taken
   bool pending() const { return (head_due_ && !head_out_) || body_left_.size() != 0 || file_left_ || trailers_due_ || (complete_ && !end_out_); }
-  // The body's bytes against Content-Length, once complete: zero when they agree or none was announced.
-  std::int64_t excess() const;
 
  private:
   [[nodiscard]] bool expect_body(const char* type);
@@ -49,7 +47,6 @@ class ResponseWriter {
   std::uint64_t file_offset_ = 0;
   std::uint64_t file_length_ = 0;
   std::uint32_t file_serial_ = 0;
-  std::uint64_t body_bytes_ = 0;
   bool file_left_ = false;
   bool started_ = false;
   bool wants_trailers_ = false;  // http.response.trailers will follow the body

@@ -25,7 +25,9 @@ PyObject* run_action(PyObject* capsule, PyObject*) {
   auto* const action = static_cast<std::function<void()>*>(PyCapsule_GetPointer(capsule, kActionName));
   if (action == nullptr) return nullptr;
   (*action)();
-  if (quitting()) {  // whatever ran here may have swallowed it
+  static bool told = false;
+  if (quitting() && !told) {  // whatever ran here may have swallowed it
+    told = true;
     PyErr_SetNone(PyExc_SystemExit);
     return nullptr;
   }
@@ -196,11 +198,17 @@ void Loop::schedule_turn() {
 
 bool Loop::done() const { return (stopping_ || (inbox_.draining() && inbox_.heads() == 0)) && alive_ == 0; }
 
-void Loop::stop_event_loop() {
+void Loop::give_up() {
   if (ended_) return;
   ended_ = true;
   const PyRef removed = PyRef::steal(PyObject_CallMethod(loop_.get(), "remove_reader", "i", context_.channel().own_bell.fd()));
-  const PyRef stopped = removed ? PyRef::steal(PyObject_CallMethod(loop_.get(), "stop", nullptr)) : PyRef{};
+  if (!removed) log_error("The worker's bell cannot be left");
+}
+
+void Loop::stop_event_loop() {
+  if (ended_) return;
+  give_up();
+  const PyRef stopped = PyRef::steal(PyObject_CallMethod(loop_.get(), "stop", nullptr));
   if (!stopped) log_error("The event loop cannot be stopped");
 }
 

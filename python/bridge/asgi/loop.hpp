@@ -27,6 +27,7 @@ class Loop {
 
   // Finishes what is started, then stops the event loop. From a signal handler of Python's.
   void stop();
+  void give_up();  // takes nothing more; what is started is left as it is
   bool ended() const { return ended_; }
   bool broken() const { return inbox_.broken(); }
 

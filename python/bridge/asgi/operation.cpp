@@ -98,7 +98,8 @@ PyObject* next(PyObject* self) {
 
 PyObject* send_method(PyObject* self, PyObject* value) {
   PyObject* result = nullptr;
-  return yielded(step(self, value, &result), result);
+  const auto sent = step(self, value, &result);
+  return yielded(sent, result);
 }
 
 PyObject* throw_method(PyObject* self, PyObject* args) {

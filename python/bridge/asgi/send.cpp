@@ -74,7 +74,6 @@ bool ResponseWriter::take_bytes(PyObject* body) {
     if (!body_) return false;
   }
   body_left_ = bytes_of(body_.get());
-  body_bytes_ += body_left_.size();
   return true;
 }
 
@@ -116,7 +115,6 @@ bool ResponseWriter::take_file(shm::UniqueFd fd, std::uint64_t offset, std::uint
     file_length_ = length;
     file_serial_ = 0;
     file_left_ = true;
-    body_bytes_ += length;
   }
   take_last(more);
   return true;
@@ -207,12 +205,6 @@ void ResponseWriter::drop() {
   file_left_ = trailers_due_ = false;
 }
 
-std::int64_t ResponseWriter::excess() const {
-  const auto length = fields_.length();
-  if (!length || status_ == 204 || status_ == 304 || body_bytes_ == *length) return 0;
-  return static_cast<std::int64_t>(body_bytes_) - static_cast<std::int64_t>(*length);
-}
-
 ResponseWriter::Flushed ResponseWriter::flush(Loop& loop, worker::StreamId id, std::uint64_t& credit, bool& sent_end) {
   auto& outbox = loop.outbox();
   std::size_t taken = 0;
@@ -282,11 +274,6 @@ Step Http::take_message(PyObject* message) {
     taken = unexpected_message(*type, "an HTTP response has no such message");
   }
   if (!taken) return Step::Error;
-  if (response_.complete()) {
-    if (const auto excess = response_.excess(); excess != 0 && job_.view.head().method != static_cast<std::uint8_t>(wire::Method::HEAD)) {
-      log(Level::Error, std::string(excess > 0 ? "The response is longer than its Content-Length, which was cut: " : "The response is shorter than its Content-Length: ") + description());
-    }
-  }
   return Step::Done;
 }
 

@@ -33,6 +33,10 @@ PyObject* start(PyObject* self, PyObject* args) {
 }
 
 PyObject* has_ended(PyObject* self, PyObject*) { return PyBool_FromLong(loop_of(self).ended()); }
+PyObject* give_up(PyObject* self, PyObject*) {
+  loop_of(self).give_up();
+  Py_RETURN_NONE;
+}
 PyObject* is_stopping(PyObject*, PyObject*) { return PyBool_FromLong(stopping()); }
 PyObject* is_quitting(PyObject*, PyObject*) { return PyBool_FromLong(quitting()); }
 PyObject* status(PyObject* self, PyObject*) { return PyLong_FromLong(loop_of(self).broken() ? kExitBoot : kExitOk); }
@@ -57,6 +61,7 @@ PyObject* log_exception(PyObject*, PyObject* what) {
 PyMethodDef kMethods[] = {
     {"start", start, METH_VARARGS, "start(loop, application, state, call_awaitable): begins to serve"},
     {"ended", has_ended, METH_NOARGS, "whether everything is served and the event loop was stopped"},
+    {"give_up", give_up, METH_NOARGS, "takes no more requests and goes on with none"},
     {"stopping", is_stopping, METH_NOARGS, "whether the worker was told to stop"},
     {"quitting", is_quitting, METH_NOARGS, "whether the worker was told to stop at once"},
     {"status", status, METH_NOARGS, "the exit status"},

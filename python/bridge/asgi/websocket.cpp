@@ -6,12 +6,14 @@
 #include "python/bridge/error.hpp"
 #include "python/bridge/log.hpp"
 #include "python/bridge/names.hpp"
+#include "python/bridge/signals.hpp"
 
 namespace prefork::bridge::asgi {
 namespace {
 
 constexpr std::string_view kDenial = "websocket.http.response.";
 constexpr std::uint16_t kNormal = 1000;
+constexpr std::uint16_t kGoingAway = 1001;
 constexpr std::uint16_t kLost = 1006;
 constexpr std::uint16_t kInternalError = 1011;
 constexpr std::uint64_t kCreditAt = 256 * 1024;
@@ -303,7 +305,7 @@ void WebSocket::conclude(bool failed) {
   if (state_ == State::Closed) return;
   if (state_ == State::Open) {
     data_due_ = data_due_ && !data_left_.empty();
-    begin_close(failed ? kInternalError : kNormal, {});
+    begin_close(quitting() ? kGoingAway : failed ? kInternalError : kNormal, {});
   } else if (state_ == State::Denying && denial_.head_out()) {
     denial_.drop();
     return break_off();
