@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <system_error>
 
+#include "master/process/sd_notify.hpp"
+
 namespace prefork {
 
 Doors::Doors(net::Loop& loop, serve::ErrorLog& log, Accepted accepted) : loop_(loop), log_(log), accepted_(std::move(accepted)) {}
@@ -25,8 +27,32 @@ Doors::Door Doors::bind(const BindAddress& address, const Config& config) {
   return door;
 }
 
-void Doors::open(const Config& config) {
+void Doors::adopt(const Config& config, int fd, bool our_file) {
+  Door door;
+  door.socket = std::make_unique<net::BoundSocket>(net::adopt_socket(fd));
+  if (our_file && door.socket->unix_socket && door.socket->server_name.starts_with('/')) door.socket->unix_path = door.socket->server_name;
+  // A reload keeps it as long as the address stays configured.
+  if (doors_.size() < config.bind_addresses.size()) door.address = config.bind_addresses[doors_.size()];
+  doors_.push_back(std::move(door));
+}
+
+void Doors::open(const Config& config, const std::vector<int>& predecessors) {
+  for (const int fd : predecessors) adopt(config, fd, true);
+  if (doors_.empty()) {
+    for (const auto& socket : process::inherited_sockets()) adopt(config, socket.fd, false);
+  }
+  if (!doors_.empty()) return;
   for (const auto& address : config.bind_addresses) doors_.push_back(bind(address, config));
+}
+
+void Doors::pause() {
+  for (auto& door : doors_) door.listener.reset();
+}
+
+std::vector<int> Doors::descriptors() const {
+  std::vector<int> all;
+  for (const auto& door : doors_) all.push_back(door.socket->fd.get());
+  return all;
 }
 
 void Doors::listen() {

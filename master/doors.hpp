@@ -18,8 +18,9 @@ class Doors {
   using Accepted = std::function<void(int fd, net::Peer peer, const net::BoundSocket& local)>;
   Doors(net::Loop& loop, serve::ErrorLog& log, Accepted accepted);
 
-  // Binds every address. Throws std::system_error with the address.
-  void open(const Config& config);
+  // Takes over the sockets of a predecessor or of systemd, which then count instead of the addresses; without any, binds every
+  // address. Throws std::system_error with the address.
+  void open(const Config& config, const std::vector<int>& predecessors);
   void listen();
 
   // A reload's new addresses: prepare() binds them or throws, changing nothing; then one of the others.
@@ -29,8 +30,11 @@ class Doors {
 
   // Takes in who has connected by now, then accepts nobody any more.
   void close();
-  // No longer ours alone: a successor listens there too, and the files of unix sockets are its to remove.
-  void share() { shared_ = true; }
+  // Accepts nobody until listen().
+  void pause();
+  std::vector<int> descriptors() const;
+  // Not ours alone: a successor listens there too, and the files of unix sockets are its to remove.
+  void share(bool on) { shared_ = on; }
   void remove_files();
 
  private:
@@ -40,6 +44,7 @@ class Doors {
     std::unique_ptr<net::Listener> listener;
   };
 
+  void adopt(const Config& config, int fd, bool our_file);
   Door bind(const BindAddress& address, const Config& config);
   void listen(Door& door);
   void close(Door& door);

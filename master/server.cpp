@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <ctime>
 #include <filesystem>
 
@@ -31,7 +32,7 @@ Server::Server(CommandLine line)
                    [this](unsigned now, unsigned before) { run_size_hook(now, before); }}),
       drain_timer_(loop_, [this] { drain(); }),
       kill_timer_(loop_, [this] { stop_quickly("--graceful-timeout is over"); }),
-      second_(loop_, [this] { observer_->tick(); }),
+      second_(loop_, [this] { every_second(); }),
       watchdog_(loop_, [this] { notifier_.alive(); }),
       terminal_(::isatty(STDIN_FILENO) != 0) {
   logs_.read_workers_on(loop_);
@@ -42,10 +43,10 @@ Server::Server(CommandLine line)
 
 int Server::run() {
   log_.info("Starting prefork ", PREFORK_VERSION);
-  if (!config_.pidfile.empty()) pidfile_ = std::make_unique<process::Pidfile>(config_.pidfile);
+  open_pidfile();
   start_hooks();
   run_starting_hook();
-  doors_.open(config_);
+  doors_.open(config_, inherited_.sockets);
   doors_.listen();
   log_.info("Using worker: ", config_.builtin_app.empty() ? config_.worker_class : config_.builtin_app);
   open_control();
@@ -104,6 +105,12 @@ void Server::accept(int fd, net::Peer peer, const net::BoundSocket& local) {
   connection.start(std::make_unique<net::TcpStream>(loop_, fd, connection));
 }
 
+void Server::every_second() {
+  observer_->tick();
+  look_for_predecessor();
+  rest_when_done();
+}
+
 bool Server::before_sleep() {
   const bool more = dispatcher_.before_sleep();
   site_.finish_turn();
@@ -125,9 +132,9 @@ void Server::started() {
 
 int run_server(CommandLine line) {
   const Config& config = line.config;
-  if (config.daemon) process::become_daemon(config.enable_stdio_inheritance);
+  if (config.daemon && std::getenv("GUNICORN_PID") == nullptr) process::become_daemon(config.enable_stdio_inheritance);
   if (!config.chdir.empty()) std::filesystem::current_path(config.chdir);
-  process::set_title("prefork: master [" + (config.proc_name.empty() ? config.default_proc_name : config.proc_name) + "]");
+  process::set_title(title_of(config));
   ::signal(SIGPIPE, SIG_IGN);
   ::srandom(static_cast<unsigned>(::time(nullptr)) ^ static_cast<unsigned>(::getpid()));
   return Server(std::move(line)).run();

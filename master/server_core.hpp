@@ -20,6 +20,7 @@
 #include "master/process/control_socket.hpp"
 #include "master/process/pidfile.hpp"
 #include "master/process/sd_notify.hpp"
+#include "master/process/successor.hpp"
 #include "master/process/supervisor.hpp"
 #include "master/serve/metrics.hpp"
 #include "master/serve/site_observer.hpp"
@@ -40,6 +41,7 @@ class Server {
   void observe();
   void accept(int fd, net::Peer peer, const net::BoundSocket& local);
   bool before_sleep();
+  void every_second();
   void started();
 
   // server_hooks.cpp
@@ -72,6 +74,16 @@ class Server {
   std::string status_text();
   std::string status_json();
 
+  // server_upgrade.cpp
+  void upgrade();
+  void successor_ended();
+  void rest();
+  void rest_when_done();
+  void wake();
+  void look_for_predecessor();
+  void open_pidfile();
+
+  process::Inheritance inherited_ = process::inheritance();
   process::Notifier notifier_ = process::Notifier::from_environment();  // before workers inherit the environment
   CommandLine line_;
   const Config& config_;  // line_.config, which a reload replaces
@@ -88,6 +100,7 @@ class Server {
   process::Supervisor supervisor_;
   std::optional<process::ControlSocket> control_;
   std::unique_ptr<process::Pidfile> pidfile_;
+  std::unique_ptr<process::Successor> successor_, gone_successor_;
   std::vector<net::UvHandle<uv_signal_t>> signals_;
   net::Timer drain_timer_;   // the end of --drain-delay
   net::Timer kill_timer_;    // the end of --graceful-timeout
@@ -95,11 +108,14 @@ class Server {
   net::Timer watchdog_;      // systemd's
   Stage stage_ = Stage::Serving;
   bool terminal_ = false;    // a person may press Ctrl-C
+  bool resting_ = false;     // a successor serves
   bool reloading_ = false;   // from SIGHUP to the supervisor's answer
   bool reload_again_ = false;
   std::vector<std::function<void(const std::string& failure)>> reload_waiters_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for work that is done beside the loop
   int exit_code_ = 0;
 };
+
+std::string title_of(const Config& config);
 
 }  // namespace prefork

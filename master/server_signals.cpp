@@ -21,6 +21,8 @@ const char* name_of(int signal) {
     case SIGTTIN: return "ttin";
     case SIGTTOU: return "ttou";
     case SIGUSR1: return "usr1";
+    case SIGUSR2: return "usr2";
+    case SIGWINCH: return "winch";
     default: return "unknown";
   }
 }
@@ -28,7 +30,7 @@ const char* name_of(int signal) {
 }  // namespace
 
 void Server::watch_signals() {
-  for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGTTIN, SIGTTOU, SIGUSR1}) watch_signal(number);
+  for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGWINCH}) watch_signal(number);
 }
 
 void Server::watch_signal(int number) {
@@ -42,6 +44,7 @@ void Server::watch_signal(int number) {
 }
 
 void Server::on_signal(int number) {
+  if (number == SIGWINCH && terminal_) return;  // its window has changed
   log_.info("Handling signal: ", name_of(number));
   switch (number) {
     case SIGTERM: return stop_gracefully();
@@ -56,6 +59,8 @@ void Server::on_signal(int number) {
     case SIGTTIN: return supervisor_.set_workers(supervisor_.workers() + 1);
     case SIGTTOU: return supervisor_.set_workers(std::max(2u, supervisor_.workers()) - 1);
     case SIGUSR1: return logs_.reopen();
+    case SIGUSR2: return upgrade();
+    case SIGWINCH: return rest();
     default: return;
   }
 }
@@ -66,7 +71,11 @@ void Server::stop_gracefully() {
   if (stage_ != Stage::Serving) return;
   stage_ = Stage::Delaying;
   site_.draining = true;  // readiness fails from now on, and answers end their connections
-  notifier_.stopping("Finishing what is started");
+  if (successor_) {
+    notifier_.main_pid(successor_->pid());
+  } else {
+    notifier_.stopping("Finishing what is started");
+  }
   const auto delay = static_cast<std::uint64_t>(config_.drain_delay.count());
   kill_timer_.start(delay + static_cast<std::uint64_t>(config_.graceful_timeout.count()));
   if (delay == 0) return drain();
@@ -142,6 +151,7 @@ void read_config(ConfigReader& reader) {
 
 void Server::reload() {
   if (stage_ != Stage::Serving) return;
+  if (resting_) wake();
   if (reloading_) {
     reload_again_ = true;
     return;

@@ -6,18 +6,12 @@
 #include <filesystem>
 #include <string_view>
 
+#include "master/process/successor.hpp"
+
 #include "master/config_load.hpp"
 
 namespace prefork {
 namespace {
-
-// After an upgrade in place the running file has lost its name; what has the name now is what is started.
-std::string executable_folder() {
-  std::string path = std::filesystem::read_symlink("/proc/self/exe").string();
-  constexpr std::string_view kDeleted = " (deleted)";
-  if (path.ends_with(kDeleted)) path.resize(path.size() - kDeleted.size());
-  return std::filesystem::path(path).parent_path().string();
-}
 
 std::string joined(const Config::Strings& texts) {
   std::string all;
@@ -88,7 +82,7 @@ void set_asgi(const Config& config, wire::Settings& settings) {
 
 process::WorkerCommand worker_command_of(const Config& config, const Logs& logs) {
   process::WorkerCommand command;
-  command.executable = executable_folder() + (config.builtin_app == "echo" ? "/prefork-echo" : "/prefork-worker");
+  command.executable = std::filesystem::path(process::own_executable()).parent_path().string() + (config.builtin_app == "echo" ? "/prefork-echo" : "/prefork-worker");
   set_application(config, command.settings);
   set_running(config, command.settings);
   set_asgi(config, command.settings);

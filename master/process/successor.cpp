@@ -1,0 +1,90 @@
+#include "master/process/successor.hpp"
+
+#include <array>
+#include <climits>
+#include <cstdlib>
+#include <sstream>
+#include <system_error>
+
+#include <unistd.h>
+
+extern char** environ;
+
+namespace prefork::process {
+namespace {
+
+constexpr int kFirstSocket = 3;
+
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+  std::vector<char*> all;
+  for (auto& text : texts) all.push_back(text.data());
+  all.push_back(nullptr);
+  return all;
+}
+
+}  // namespace
+
+std::string own_executable() {
+  std::array<char, PATH_MAX> path{};
+  const ssize_t length = ::readlink("/proc/self/exe", path.data(), path.size());
+  if (length <= 0) throw std::system_error(errno, std::system_category(), "reading /proc/self/exe");
+  std::string whole(path.data(), static_cast<std::size_t>(length));
+  constexpr std::string_view kDeleted = " (deleted)";
+  if (whole.ends_with(kDeleted)) whole.resize(whole.size() - kDeleted.size());
+  return whole;
+}
+
+Successor::Successor(net::Loop& loop, const SuccessorCommand& command, std::function<void()> exited) : exited_(std::move(exited)) {
+  const std::string program = own_executable();
+  std::vector<std::string> arguments{program};
+  arguments.insert(arguments.end(), command.arguments.begin(), command.arguments.end());
+  std::vector<std::string> environment;
+  for (char** one = environ; *one != nullptr; ++one) environment.emplace_back(*one);
+  environment.insert(environment.end(), command.environment.begin(), command.environment.end());
+  std::string numbers;
+  std::vector<uv_stdio_container_t> stdio(kFirstSocket + command.sockets.size());
+  for (std::size_t i = 0; i < stdio.size(); ++i) {
+    stdio[i].flags = UV_INHERIT_FD;
+    stdio[i].data.fd = i < kFirstSocket ? static_cast<int>(i) : command.sockets[i - kFirstSocket];
+    if (i >= kFirstSocket) numbers += (numbers.empty() ? "" : ",") + std::to_string(i);
+  }
+  environment.push_back("GUNICORN_FD=" + numbers);
+  environment.push_back("GUNICORN_PID=" + std::to_string(::getpid()));
+
+  auto argument_pointers = pointers(arguments);
+  auto environment_pointers = pointers(environment);
+  uv_process_options_t options{};
+  options.file = program.c_str();
+  options.args = argument_pointers.data();
+  options.env = environment_pointers.data();
+  options.cwd = command.directory.c_str();
+  options.stdio = stdio.data();
+  options.stdio_count = static_cast<int>(stdio.size());
+  options.exit_cb = [](uv_process_t* process, std::int64_t, int) {
+    auto* self = static_cast<Successor*>(process->data);
+    if (self != nullptr) self->exited_();
+  };
+  auto* handle = new uv_process_t{};
+  handle->data = this;
+  const int error = uv_spawn(loop.uv(), handle, &options);
+  process_.reset(handle);
+  if (error != 0) throw std::system_error(-error, std::system_category(), "starting " + program);
+  pid_ = handle->pid;
+}
+
+Inheritance inheritance() {
+  Inheritance found;
+  const char* numbers = std::getenv("GUNICORN_FD");
+  const char* pid = std::getenv("GUNICORN_PID");
+  // Only a parent leaves something: a worker's child that happens to run a server inherits nothing.
+  if (numbers != nullptr && pid != nullptr && std::atoi(pid) == ::getppid()) {
+    found.predecessor = std::atoi(pid);
+    std::istringstream list(numbers);
+    for (std::string number; std::getline(list, number, ',');) found.sockets.push_back(std::atoi(number.c_str()));
+  }
+  ::unsetenv("GUNICORN_FD");
+  ::unsetenv("GUNICORN_PID");
+  return found;
+}
+
+}  // namespace prefork::process

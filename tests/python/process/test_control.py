@@ -1,0 +1,107 @@
+"""prefork reload|stop|status, the pid file, titles and what systemd hears."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+
+import pytest
+from support.server import BUILD, until
+
+APP = "process_app:application"
+
+
+def control(*arguments):
+    return subprocess.run([str(BUILD / "prefork"), *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def server(serve, tmp_path):
+    return serve(APP, "--pid", tmp_path / "pid", "--control-socket", tmp_path / "ctl", "--name", "shop", workers=2)
+
+
+def test_status_by_pid_file_process_id_and_socket(server, tmp_path):
+    server.logged("Serving with 2 workers")
+    for target in (tmp_path / "pid", server.pid, tmp_path / "ctl"):
+        done = control("status", "--json", target)
+        assert done.returncode == 0, done.stderr
+        status = json.loads(done.stdout)
+        assert status["pid"] == server.pid and [worker["state"] for worker in status["workers"]] == ["ready", "ready"]
+    assert (tmp_path / "ctl").stat().st_mode & 0o777 == 0o600
+
+
+def test_reload_waits_for_the_new_workers_or_says_why_there_are_none(server, tmp_path):
+    done = control("reload", "--wait", tmp_path / "pid")
+    assert (done.returncode, done.stdout) == (0, "generation 2 serves\n")
+    (tmp_path / "broken").touch()
+    for line in (r"\[ERROR\] Exception in worker process", r"Traceback \(most recent call last\)", r"\[ERROR\] Worker \(pid:\d+\) exited with code 3[^\n]*", r"\[ERROR\] Reload failed[^\n]*"):
+        server.expect(line)
+    done = control("reload", "--wait", tmp_path / "pid")
+    assert done.returncode == 1 and "did not start" in done.stderr
+    assert server.get("/").status == 200
+
+
+def test_stop_waits_for_the_end(server, tmp_path):
+    assert control("stop", "--wait", tmp_path / "pid").returncode == 0
+    assert server.wait() == 0
+    assert not (tmp_path / "pid").exists() and not (tmp_path / "ctl").exists()
+
+
+def test_nobody_there_is_a_clear_answer(tmp_path):
+    done = control("status", tmp_path / "absent")
+    assert done.returncode == 1 and "absent" in done.stderr
+
+
+def test_processes_have_titles_and_a_pid_file(server, tmp_path):
+    def title(pid):
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0")
+
+    assert title(server.pid) == b"prefork: master [shop]"
+    assert all(title(pid) == b"prefork: worker [shop]" for pid in server.workers())
+    assert (tmp_path / "pid").read_text() == f"{server.pid}\n"
+
+
+def test_a_pid_file_of_a_living_server_prevents_a_second_one(server, serve, tmp_path):
+    other = serve(APP, "--pid", tmp_path / "pid", ready=None)
+    assert other.wait() == 1
+    assert "already running" in other.log()
+
+
+def test_systemd_hears_of_start_reload_and_stop(serve, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(str(tmp_path / "notify"))
+        notify.settimeout(60)
+        server = serve(APP, env={"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000"})
+
+        def hear(word):
+            until(lambda: word in notify.recv(4096).decode(), word)
+
+        hear("READY=1")
+        hear("WATCHDOG=1")
+        server.signal(signal.SIGHUP)
+        hear("RELOADING=1")
+        hear("READY=1")
+        server.stop()
+        hear("STOPPING=1")
+
+
+def test_a_socket_of_systemd_s_is_served(serve, tmp_path):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        script = f"exec 3<&{listener.fileno()}; export LISTEN_FDS=1 LISTEN_PID=$$; exec {BUILD / 'prefork'} -w 1 --no-control-socket {APP}"
+        os.set_inheritable(listener.fileno(), True)
+        environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).resolve().parents[1] / "apps"), "PYTHONDONTWRITEBYTECODE": "1"}
+        with open(tmp_path / "log", "w") as log:
+            process = subprocess.Popen(["bash", "-c", script], close_fds=False, stdout=log, stderr=log, env=environment, cwd=tmp_path)
+    try:
+        until(lambda: f"Listening at: http://127.0.0.1:{port}" in (tmp_path / "log").read_text(), "the socket")
+        with socket.create_connection(("127.0.0.1", port), 60) as client:
+            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            assert client.recv(4096).startswith(b"HTTP/1.1 200")
+    finally:
+        process.terminate()
+        process.wait(60)
