@@ -53,7 +53,9 @@ int Server::run() {
   watch_signals();
   run_size_hook(supervisor_.workers(), {});
   supervisor_.start();
+  watch_files();
   loop_.run();
+  files_.reset();
   log_.info("Shutting down: Master");
   doors_.close();
   signals_.clear();
@@ -109,6 +111,7 @@ void Server::every_second() {
   observer_->tick();
   look_for_predecessor();
   rest_when_done();
+  reap_orphans();
 }
 
 bool Server::before_sleep() {

@@ -16,6 +16,7 @@
 #include "master/logs.hpp"
 #include "master/net/deadline.hpp"
 #include "master/net/loop.hpp"
+#include "master/process/file_watch.hpp"
 #include "master/process/hook_process.hpp"
 #include "master/process/control_socket.hpp"
 #include "master/process/pidfile.hpp"
@@ -81,6 +82,8 @@ class Server {
   void rest_when_done();
   void wake();
   void look_for_predecessor();
+  void reap_orphans();
+  void watch_files();
   void open_pidfile();
 
   process::Inheritance inherited_ = process::inheritance();
@@ -100,6 +103,7 @@ class Server {
   process::Supervisor supervisor_;
   std::optional<process::ControlSocket> control_;
   std::unique_ptr<process::Pidfile> pidfile_;
+  std::unique_ptr<process::FileWatch> files_;  // --reload
   std::unique_ptr<process::Successor> successor_, gone_successor_;
   std::vector<net::UvHandle<uv_signal_t>> signals_;
   net::Timer drain_timer_;   // the end of --drain-delay

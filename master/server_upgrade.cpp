@@ -1,6 +1,9 @@
 // USR2 and what belongs to it: the successor, WINCH to let it serve alone, HUP to take its place again, and from the successor's side
 // the moment at which its predecessor has gone.
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include <algorithm>
 
 #include "master/server_core.hpp"
 #include "master/process/title.hpp"
@@ -64,6 +67,33 @@ void Server::look_for_predecessor() {
   control_.reset();
   open_control();
   notifier_.main_pid(::getpid());
+}
+
+// As process 1 we are given the orphans of the whole container. Our own children are libuv's to reap, and the threads' that read a
+// configuration.
+void Server::reap_orphans() {
+  if (::getpid() != 1 || reloading_) return;
+  for (;;) {
+    siginfo_t info{};
+    if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return;
+    const auto& all = supervisor_.all();
+    const bool ours = (successor_ && successor_->pid() == info.si_pid) || (hooks_ && hooks_->pid() == info.si_pid) ||
+                      std::any_of(all.begin(), all.end(), [&](const auto& worker) { return worker->pid() == info.si_pid; });
+    if (ours) return;
+    ::waitpid(info.si_pid, nullptr, WNOHANG);
+  }
+}
+
+// --reload: a change of the application's files is a reload. The old workers serve until the new ones can.
+void Server::watch_files() {
+  if (!config_.reload) return;
+  process::WatchedFiles files{config_.reload_dirs, config_.reload_includes, config_.reload_excludes, config_.reload_extra_files};
+  if (files.folders.empty()) files.folders = config_.pythonpath;
+  if (config_.reload_dirs.empty()) files.folders.push_back(config_.chdir.empty() ? "." : config_.chdir);
+  files_ = std::make_unique<process::FileWatch>(loop_, std::move(files), [this](const std::string& path) {
+    log_.info("Reloading: ", path, " has changed");
+    reload();
+  });
 }
 
 void Server::open_pidfile() {

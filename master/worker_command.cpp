@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <string_view>
@@ -116,6 +117,8 @@ process::SupervisorPolicy supervisor_policy_of(const Config& config) {
   policy.surge = config.reload_mode == "surge";
   policy.boot_timeout_ms = ms(config.boot_timeout);
   policy.graceful_timeout_ms = ms(config.graceful_timeout);
+  // In development nobody waits for a stream that stays open.
+  if (config.reload) policy.graceful_timeout_ms = std::min<std::uint64_t>(policy.graceful_timeout_ms, 1'000);
   policy.timeout_ms = ms(config.timeout);
   policy.max_lifetime_ms = ms(config.max_lifetime);
   policy.max_requests = static_cast<std::uint64_t>(config.max_requests);

@@ -51,6 +51,8 @@ class HookProcess {
   // The same, and waits. The exception's line when it failed; also when it takes longer.
   std::optional<std::string> call_and_wait(std::string_view hook, const Facts& facts, std::chrono::milliseconds most);
 
+  int pid() const { return process_ ? process_->pid : 0; }
+
  private:
   void start();
   std::uint64_t send_call(std::string_view hook, const Facts& facts, const WorkerFacts* worker, std::string_view arguments);
