@@ -1,0 +1,105 @@
+"""WebSockets as ASGI events, spoken by a small client of the tests' own."""
+
+import base64
+import contextlib
+import json
+import os
+import socket
+import struct
+
+import pytest
+from support.server import until
+
+TEXT, BINARY, CLOSE = 1, 2, 8
+
+
+class Client:
+    def __init__(self, server, path, headers=""):
+        self.socket = server.connect()
+        key = base64.b64encode(os.urandom(16)).decode()
+        self.socket.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{headers}\r\n".encode()
+        )
+        self.file = self.socket.makefile("rb")
+        self.status = int(self.file.readline().split()[1])
+        self.headers = {}
+        while line := self.file.readline().strip():
+            name, _, value = line.decode().partition(":")
+            self.headers[name.lower()] = value.strip()
+
+    def send(self, opcode, payload):
+        head = struct.pack(">BB", 0x80 | opcode, 0x80 | min(len(payload), 126 if len(payload) < 65536 else 127))
+        head += struct.pack(">H", len(payload)) if 126 <= len(payload) < 65536 else struct.pack(">Q", len(payload)) if len(payload) >= 65536 else b""
+        self.socket.sendall(head + bytes(4) + payload)  # a mask of zeros changes nothing
+
+    def receive(self):
+        opcode, length = self.file.read(2)
+        length = struct.unpack(">H", self.file.read(2))[0] if length == 126 else struct.unpack(">Q", self.file.read(8))[0] if length == 127 else length
+        return opcode & 15, self.file.read(length)
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
+
+
+@pytest.fixture(scope="module")
+def server(serve_module):
+    return serve_module("asgi_apps:app")
+
+
+def events(server):
+    return json.loads(server.get("/events").body)
+
+
+def connect(server, *arguments):
+    return contextlib.closing(Client(server, *arguments))
+
+
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+@pytest.mark.parametrize("size", [0, 1, 126, 70_000, 3_000_000])
+def test_messages_come_back_whole(server, opcode, size):
+    with connect(server, "/echo") as client:
+        client.send(opcode, b"m" * size)
+        assert client.receive() == (opcode, b"m" * size)
+
+
+def test_first_subprotocol_is_chosen(server):
+    with connect(server, "/echo", "Sec-WebSocket-Protocol: two, one\r\n") as client:
+        assert (client.status, client.headers["sec-websocket-protocol"]) == (101, "two")
+
+
+def test_client_that_closes_gives_code_and_reason(serve):
+    server = serve("asgi_apps:app")
+    with connect(server, "/echo") as client:
+        client.send(CLOSE, struct.pack(">H", 4001) + b"bye")
+        until(lambda: events(server), "the disconnect")
+    assert events(server) == [["websocket.disconnect", 4001, "bye"]]
+
+
+def test_client_that_is_lost_gives_1006(serve):
+    server = serve("asgi_apps:app")
+    with connect(server, "/echo") as client:
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    until(lambda: events(server), "the disconnect")
+    assert events(server)[0][:2] == ["websocket.disconnect", 1006]
+
+
+@pytest.mark.parametrize("how, status", [("close", 403), ("response", 401)])
+def test_application_refuses(server, how, status):
+    with connect(server, f"/refuse/{how}") as client:
+        assert client.status == status
+        assert client.headers.get("x-why") == ("because" if how == "response" else None)
+
+
+def test_application_that_fails_before_it_accepts_is_a_500(serve):
+    server = serve("asgi_apps:app")
+    server.expect(r"Exception in ASGI application GET /refuse/raise")
+    with connect(server, "/refuse/raise") as client:
+        assert client.status == 500
+
+
+def test_application_closes_with_code_and_reason_and_can_send_no_more(serve):
+    server = serve("asgi_apps:app")
+    with connect(server, "/close/4002/enough") as client:
+        assert client.receive() == (CLOSE, struct.pack(">H", 4002) + b"enough")
+    assert "the WebSocket is closed" in until(lambda: events(server), "the error")[0]
