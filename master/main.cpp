@@ -3,6 +3,7 @@
 #include <string>
 #include <unistd.h>
 
+#include "master/check_config.hpp"
 #include "master/config_load.hpp"
 #include "master/process/control_client.hpp"
 #include "master/process/title.hpp"
@@ -13,16 +14,6 @@ namespace {
 
 void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
-// Before the error log is open; debug notices only where they were asked for.
-void say_notices(const prefork::CommandLine& line) {
-  using Level = prefork::Notice::Level;
-  for (const prefork::Notice& notice : line.notices) {
-    const bool shown = line.config.loglevel == "debug" || (notice.level == Level::Info && line.config.loglevel == "info") ||
-                       (notice.level == Level::Warning && (line.config.loglevel == "info" || line.config.loglevel == "warning"));
-    if (shown) std::fprintf(stderr, "prefork: %s\n", notice.text.c_str());
-  }
-}
-
 int run(const prefork::CommandLine& line) {
   using Action = prefork::CommandLine::Action;
   switch (line.action) {
@@ -32,13 +23,10 @@ int run(const prefork::CommandLine& line) {
     case Action::PrintConfig:
       print(line.config.print_config == "json" ? prefork::print_config_json(line) : prefork::print_config_text(line));
       return 0;
-    case Action::CheckConfig: break;
+    case Action::CheckConfig: return prefork::check_config(line);
     case Action::Control: return prefork::process::control(line.control);
-    case Action::Serve:
-      say_notices(line);
-      return prefork::run_server(line);
+    case Action::Serve: return prefork::run_server(line);
   }
-  std::fputs("prefork: this is not built yet\n", stderr);
   return 1;
 }
 

@@ -25,6 +25,7 @@ Server::Server(CommandLine line)
       dispatcher_(loop_, wheel_, dispatch_policy_of(config_)),
       doors_(loop_, log_, [this](int fd, net::Peer peer, const net::BoundSocket& local) { accept(fd, std::move(peer), local); }),
       site_(loop_, wheel_, dispatcher_),
+      admin_(loop_, wheel_, dispatcher_, log_, [this]() -> const serve::SiteObserver& { return *observer_; }),
       supervisor_(loop_, dispatcher_, log_, worker_command_of(config_, logs_), supervisor_policy_of(config_),
                   {[this] { started(); }, [this](int code) { halt(code); },
                    [this](int pid, unsigned age) { run_worker_hook("pre_fork", pid, age); },
@@ -44,9 +45,11 @@ Server::Server(CommandLine line)
 int Server::run() {
   log_.info("Starting prefork ", PREFORK_VERSION);
   open_pidfile();
-  start_hooks();
+  for (const Notice& notice : line_.notices) say(notice);
+  start_hooks(config_);
   run_starting_hook();
   doors_.open(config_, inherited_.sockets);
+  admin_.open(config_);
   doors_.listen();
   log_.info("Using worker: ", config_.builtin_app.empty() ? config_.worker_class : config_.builtin_app);
   open_control();
@@ -61,6 +64,7 @@ int Server::run() {
   signals_.clear();
   run_exit_hook();
   observer_->tick();
+  admin_.close();
   logs_.stop_reading();
   return exit_code_;
 }
@@ -117,6 +121,7 @@ void Server::every_second() {
 bool Server::before_sleep() {
   const bool more = dispatcher_.before_sleep();
   site_.finish_turn();
+  admin_.finish_turn();
   if (stage_ == Stage::Draining || stage_ == Stage::Leaving) leave_when_done();
   return more;
 }

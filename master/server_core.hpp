@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "master/admin_port.hpp"
 #include "master/config_load.hpp"
 #include "master/dispatch/dispatcher.hpp"
 #include "master/doors.hpp"
@@ -46,7 +47,7 @@ class Server {
   void started();
 
   // server_hooks.cpp
-  void start_hooks();
+  void start_hooks(const Config& config);
   process::HookProcess::Facts hook_facts() const;
   void run_hook(const char* name);
   void run_worker_hook(const char* name, int pid, unsigned age);
@@ -99,7 +100,9 @@ class Server {
   http::Site site_;
   serve::Metrics metrics_;  // over reloads
   std::unique_ptr<serve::SiteObserver> observer_;
+  AdminPort admin_;
   std::unique_ptr<process::HookProcess> hooks_;  // null: no hook of the master is set
+  std::vector<std::unique_ptr<process::HookProcess>> retired_hooks_;  // those of earlier configurations, until they have ended
   process::Supervisor supervisor_;
   std::optional<process::ControlSocket> control_;
   std::unique_ptr<process::Pidfile> pidfile_;

@@ -1,16 +1,21 @@
 // When the master's hooks run. They are in a process of their own (process/hook_process.hpp), made only when there are any.
 #include <stdexcept>
+#include <vector>
 
 #include "master/server_core.hpp"
 #include "master/worker_command.hpp"
 
 namespace prefork {
 
-void Server::start_hooks() {
-  hooks_.reset();
-  const auto ours = process::HookProcess::masters(config_.hooks);
+void Server::start_hooks(const Config& config) {
+  std::erase_if(retired_hooks_, [](const auto& one) { return !one->running(); });
+  if (hooks_) {
+    hooks_->retire();
+    retired_hooks_.push_back(std::move(hooks_));
+  }
+  const auto ours = process::HookProcess::masters(config.hooks);
   if (ours.empty()) return;
-  hooks_ = std::make_unique<process::HookProcess>(loop_, log_, hook_command_of(config_, ours, logs_));
+  hooks_ = std::make_unique<process::HookProcess>(loop_, log_, hook_command_of(config, ours, logs_));
 }
 
 process::HookProcess::Facts Server::hook_facts() const {

@@ -189,10 +189,16 @@ void Server::begin_reload(CommandLine fresh) {
     log_.error("Reload failed: ", error.what());
     return end_reload(error.what());
   }
+  start_hooks(fresh.config);  // the new functions hear of the reload and of its workers
+  run_hook("on_reload");
   const auto command = worker_command_of(fresh.config, logs_);
   const auto policy = supervisor_policy_of(fresh.config);
   supervisor_.reload(command, policy, [this, fresh = std::move(fresh)](const std::string& failure) mutable {
-    if (failure.empty()) apply(std::move(fresh));
+    if (failure.empty()) {
+      apply(std::move(fresh));
+    } else {
+      start_hooks(config_);
+    }
     doors_.forget_prepared();
     end_reload(failure);
   });
@@ -202,8 +208,6 @@ void Server::apply(CommandLine fresh) {
   const unsigned workers_before = static_cast<unsigned>(config_.workers);
   line_ = std::move(fresh);
   fill_site();
-  start_hooks();
-  run_hook("on_reload");
   if (workers_before != supervisor_.workers()) run_size_hook(supervisor_.workers(), workers_before);
   dispatcher_.set_policy(dispatch_policy_of(config_));
   doors_.commit();

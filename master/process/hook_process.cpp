@@ -66,6 +66,11 @@ HookProcess::HookProcess(net::Loop& loop, serve::ErrorLog& log, Command command)
 
 bool HookProcess::wants(std::string_view hook) const { return std::find(command_.hooks.begin(), command_.hooks.end(), hook) != command_.hooks.end(); }
 
+void HookProcess::retire() {
+  poll_.reset();
+  channel_.reset();
+}
+
 void HookProcess::start() {
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) throw std::system_error(errno, std::system_category(), "a socket for hooks");
@@ -166,11 +171,7 @@ void HookProcess::read_answers() {
   std::array<char, 4096> buffer;
   const ssize_t count = ::recv(channel_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
   if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (count <= 0) {  // its end: the process is going
-    poll_.reset();
-    running_ = false;
-    return;
-  }
+  if (count <= 0) return on_exit();  // its end: the process is going
   answers_.append(buffer.data(), static_cast<std::size_t>(count));
   for (auto end = answers_.find('\n'); end != std::string::npos; end = answers_.find('\n')) {
     const std::string_view line = std::string_view(answers_).substr(0, end);

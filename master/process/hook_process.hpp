@@ -46,6 +46,9 @@ class HookProcess {
   HookProcess(net::Loop& loop, serve::ErrorLog& log, Command command);
 
   bool wants(std::string_view hook) const;
+  // No more calls: it ends when it has done what it was told. Keep this object while it runs, or nobody reaps it.
+  void retire();
+  bool running() const { return running_; }
   // `arguments`: JSON values, separated by commas, behind server and worker. Does nothing for a hook that is not set.
   void call(std::string_view hook, const Facts& facts, const WorkerFacts* worker = nullptr, std::string_view arguments = {});
   // The same, and waits. The exception's line when it failed; also when it takes longer.

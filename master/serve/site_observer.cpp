@@ -37,8 +37,10 @@ SiteObserver::SiteObserver(const Config& config, Logs& logs, Metrics& metrics, c
       site_(site),
       clients_(config),
       health_(config.health_bind.empty() ? config.health_path : Config::Strings{}),
+      admin_health_(config.health_path.empty() ? Config::Strings{"/livez", "/readyz"} : config.health_path),
       metrics_(metrics),
       metrics_path_(config.metrics_bind.empty() ? config.metrics_path : ""),
+      admin_metrics_path_(config.metrics_path.empty() ? "/metrics" : config.metrics_path),
       id_name_(config.request_id_header),
       queue_limit_(static_cast<std::size_t>(config.queue_size)),
       workers_wanted_(static_cast<std::size_t>(config.workers)),
@@ -80,9 +82,12 @@ Gauges SiteObserver::gauges() const {
   return now;
 }
 
-http::Observer::Answer SiteObserver::answer_path(std::string_view path) const {
-  if (const auto reply = health_.answer(path, health_state())) return {reply->status, std::string(kHealthType), std::string(reply->body)};
-  if (metrics_path_.empty() || path != metrics_path_) return {};
+http::Observer::Answer SiteObserver::health_answer(const Health& health, std::string_view path) const {
+  const auto reply = health.answer(path, health_state());
+  return reply ? Answer{reply->status, std::string(kHealthType), std::string(reply->body)} : Answer{};
+}
+
+http::Observer::Answer SiteObserver::metrics_answer() const {
   Answer answer{200, std::string(kPrometheusType), {}};
   const Metrics* mine = &metrics_;
   write_prometheus({&mine, 1}, gauges(), PREFORK_VERSION, answer.body);
@@ -92,7 +97,14 @@ http::Observer::Answer SiteObserver::answer_path(std::string_view path) const {
 http::Observer::Answer SiteObserver::answer(const http::Exchange& exchange) {
   const auto method = static_cast<wire::Method>(exchange.request.head.method);
   if (method != wire::Method::GET && method != wire::Method::HEAD) return {};
-  return answer_path(path_of(exchange));
+  const std::string_view path = path_of(exchange);
+  if (!metrics_path_.empty() && path == metrics_path_) return metrics_answer();
+  return health_answer(health_, path);
+}
+
+http::Observer::Answer SiteObserver::answer_admin(std::string_view path, bool metrics, bool health) const {
+  if (metrics && path == admin_metrics_path_) return metrics_answer();
+  return health ? health_answer(admin_health_, path) : Answer{};
 }
 
 // ------------------------------------------------------------------------------------------------------------------- replies
@@ -157,7 +169,7 @@ void SiteObserver::on_error(const http::Exchange* exchange, const net::Peer* pee
   ++failures_said_;
   std::string line;
   const std::string_view who = peer == nullptr || peer->address.empty() ? std::string_view{"a unix socket"} : std::string_view{peer->address};
-  if (status >= 400 && status < 500) {
+  if ((status >= 400 && status < 500) || status == 501 || status == 505) {
     // A client's mistake is no fault of the server.
     logs_.error().info("Invalid request from ip=", who, ": ", what, " (", status, ")");
     return;

@@ -26,8 +26,8 @@ class SiteObserver final : public http::Observer {
   void tick();
 
   void set_workers_wanted(std::size_t workers) { workers_wanted_ = workers; }
-  // Of the health and metrics paths; an empty answer for any other path.
-  Answer answer_path(std::string_view path) const;
+  // On an address of its own: with the configured paths, else /metrics, /livez and /readyz. An empty answer for any other path.
+  Answer answer_admin(std::string_view path, bool metrics, bool health) const;
 
   bool trusts(const net::Peer& peer) override { return clients_.trusts(peer); }
   http::Refusal on_head(http::Exchange& exchange, const net::Peer& peer) override { return clients_.apply(exchange, peer); }
@@ -40,6 +40,8 @@ class SiteObserver final : public http::Observer {
   void on_error(const http::Exchange* exchange, const net::Peer* peer, std::uint16_t status, const std::string& what) override;
 
  private:
+  Answer health_answer(const Health& health, std::string_view path) const;
+  Answer metrics_answer() const;
   HealthState health_state() const;
   Gauges gauges() const;
   void count(const http::Exchange& exchange);
@@ -49,10 +51,12 @@ class SiteObserver final : public http::Observer {
   Logs& logs_;
   const http::Site& site_;
   ClientFacts clients_;
-  Health health_;
+  Health health_;                  // on the main addresses
+  Health admin_health_;
   Metrics& metrics_;
   std::unique_ptr<Statsd> statsd_;
-  std::string metrics_path_;
+  std::string metrics_path_;       // on the main addresses
+  std::string admin_metrics_path_;
   std::string id_name_;
   std::size_t queue_limit_;
   std::size_t workers_wanted_;

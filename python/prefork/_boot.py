@@ -40,7 +40,9 @@ def _import(name):
             if hint:
                 raise AppImportError("Failed to find application: no module named %r; %s" % (error.name, hint)) from None
         raise
-    except ValueError:
+    except ValueError as error:
+        if error.__traceback__.tb_next is not None:  # raised by the module
+            raise
         raise AppImportError("Failed to find application: %r is not a module name" % name) from None
     return sys.modules[name]
 

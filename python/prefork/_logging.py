@@ -101,6 +101,8 @@ def _apply_file(path):
 
 def _apply(given, what):
     merged = {**_DEFAULTS, **given}
+    for part in ("loggers", "handlers", "formatters"):  # one that is named by another part is there, whoever defined that
+        merged[part] = {**_DEFAULTS[part], **given.get(part, {})}
     try:
         logging.config.dictConfig(merged)
     except (AttributeError, ImportError, ValueError, TypeError) as error:

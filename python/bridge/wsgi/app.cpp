@@ -40,7 +40,8 @@ void close_iterable(PyObject* result, const wire::RequestView& request) {
 }  // namespace
 
 App::App(PyRef application, const wire::Settings& settings, unsigned threads, Hooks& hooks)
-    : application_(std::move(application)), facts_(settings, threads, reinterpret_cast<PyObject*>(file_wrapper_type())), hooks_(hooks) {}
+    : application_(std::move(application)), facts_(settings, threads, reinterpret_cast<PyObject*>(file_wrapper_type())), hooks_(hooks),
+      sendfile_(settings.get("sendfile", "1") == "1") {}
 
 std::unique_ptr<App::Kit> App::take_kit() {
   if (idle_.empty()) return std::make_unique<Kit>(facts_);
@@ -157,7 +158,7 @@ bool App::answer_blocks(Response& response, PyObject* result) {
 
 // False, with no error set, when the file's bytes must be read.
 bool App::answer_file(Response& response, PyObject* result) {
-  if (Py_TYPE(result) != file_wrapper_type() || !response.started()) return false;
+  if (!sendfile_ || Py_TYPE(result) != file_wrapper_type() || !response.started()) return false;
   const auto file = wrapped_file(result);
   if (!file) return false;
   if (response.bodiless()) {

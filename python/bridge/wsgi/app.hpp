@@ -39,6 +39,7 @@ class App : public worker::Application {
   PyRef application_;
   EnvironFacts facts_;
   Hooks& hooks_;
+  bool sendfile_;
   std::vector<std::unique_ptr<Kit>> idle_;
 };
 

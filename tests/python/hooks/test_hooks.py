@@ -1,0 +1,104 @@
+"""The hook functions of a configuration file: order, processes, objects, arity, and what becomes of their exceptions."""
+
+import os
+import re
+import signal
+
+from support.server import until
+
+APP = "dropin_app:app"
+
+ALL = '''
+import os
+def note(*words):
+    with open(os.environ["PREFORK_TEST"] + "/hooks", "a") as file:
+        print(*words, file=file)
+def on_starting(server): note("on_starting", server.cfg.workers, server.address[0][0])
+def on_reload(server): note("on_reload")
+def when_ready(server): note("when_ready", len(server.WORKERS), server.num_workers); server.log.info("ready to spawn")
+def pre_fork(server, worker): note("pre_fork", worker.age)
+def post_fork(server, worker): note("post_fork", worker.pid == os.getpid(), server.pid == os.getppid())
+def post_worker_init(worker): note("post_worker_init", worker.alive, worker.cfg.threads)
+def worker_int(worker): note("worker_int")
+def pre_request(worker, req): note("pre_request", req.method, req.path, req.uri, dict(req.headers)["HOST"])
+def post_request(worker, req, environ, resp): note("post_request", resp.status, resp.sent > 0, worker.nr > 0, environ["PATH_INFO"], dict(resp.headers)["X-Shown"])
+def child_exit(server, worker): note("child_exit", worker.pid)
+def worker_exit(server, worker): note("worker_exit", worker.pid)
+def nworkers_changed(server, new, old): note("nworkers_changed", new, old)
+def on_exit(server): note("on_exit")
+'''
+
+
+def start(serve, tmp_path, source, *arguments, **options):
+    config = tmp_path / "conf.py"
+    config.write_text(source)
+    return serve(APP, "-c", config, *arguments, **options)
+
+
+def notes(tmp_path):
+    path = tmp_path / "hooks"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def test_all_hooks_run_in_order(serve, tmp_path):
+    server = start(serve, tmp_path, ALL, workers=1)
+    server.get("/seen?x=1")
+    until(lambda: any(line.startswith("post_request 200 OK True True /seen yes") for line in notes(tmp_path)), "post_request")
+    assert any(line.startswith("pre_request GET /seen /seen?x=1 127.0.0.1:") for line in notes(tmp_path))
+    server.signal(signal.SIGTTIN)
+    until(lambda: "nworkers_changed 2 1" in notes(tmp_path), "nworkers_changed")
+    until(lambda: notes(tmp_path).count("post_worker_init True 1") == 2, "a second worker")
+    server.signal(signal.SIGHUP)
+    until(lambda: "on_reload" in notes(tmp_path), "on_reload")
+    until(lambda: "serves" in server.log(), "the reload's end")
+    assert server.stop() == 0
+    seen = notes(tmp_path)
+    kinds = [line.split()[0] for line in seen]
+    assert seen[0] == "on_starting 1 127.0.0.1"
+    assert kinds.index("pre_fork") < kinds.index("post_fork") < kinds.index("post_worker_init") < kinds.index("when_ready")
+    assert "post_fork True True" in seen and "when_ready 1 1" in seen and "nworkers_changed 1 None" in seen
+    exits = [line.split()[1] for line in seen if line.startswith("worker_exit")]
+    assert sorted(exits) == sorted(line.split()[1] for line in seen if line.startswith("child_exit"))
+    assert len(exits) == kinds.count("post_fork")
+    assert seen[-1] == "on_exit"
+    assert "[INFO] ready to spawn" in server.log()
+
+
+def test_child_exit_tells_who_died(serve, tmp_path):
+    server = start(serve, tmp_path, ALL, workers=1)
+    server.expect(r"\[[A-Z]+\] Worker \(pid:\d+\)[^\n]*|\[[A-Z]+\][^\n]*signal 9[^\n]*|\[(?:WARNING|ERROR)\][^\n]*SIGKILL[^\n]*")
+    pid = next(int(found.group(1)) for found in [re.search(r"Booting worker with pid: (\d+)", server.log())])
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: f"child_exit {pid}" in notes(tmp_path), "child_exit")
+    until(lambda: server.get("/").status == 200, "an answer")
+
+
+def test_post_request_may_take_two_or_three_arguments(serve, tmp_path):
+    for number, arguments in enumerate(("worker, req", "worker, req, environ", "*everything")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        source = f"import os\ndef post_request({arguments}):\n    open(os.environ['PREFORK_TEST'] + '/post{number}', 'w').close()\n"
+        server = start(serve, folder, source)
+        server.get("/")
+        until(lambda number=number: (tmp_path / f"post{number}").exists(), arguments)
+
+
+def test_exceptions_are_logged_with_the_hooks_name(serve, tmp_path):
+    source = "def when_ready(server): raise ValueError('not ready')\ndef post_worker_init(worker): raise ValueError('not initialised')\n"
+    server = start(serve, tmp_path, source)
+    server.expect(r"\[ERROR\] Exception in the hook when_ready\nTraceback.*?ValueError: not ready")
+    server.expect(r"\[ERROR\] Exception in the hook post_worker_init.*?ValueError: not initialised")
+    server.logged("not ready")
+    assert server.get("/").status == 200
+
+
+def test_on_starting_can_prevent_the_start(serve, tmp_path):
+    server = start(serve, tmp_path, "def on_starting(server): raise RuntimeError('no')\n", ready=None)
+    server.expect(r"\[ERROR\] Exception in the hook on_starting\nTraceback.*?RuntimeError: no")
+    assert server.wait() == 1
+    assert "on_starting failed" in server.log()
+
+
+def test_no_hook_no_process(serve):
+    server = serve(APP, workers=1)
+    assert len(server.tree()) == 2  # the master and its worker

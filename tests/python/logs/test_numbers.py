@@ -1,0 +1,77 @@
+"""Probes, metrics, statsd and timing fields of a running server."""
+
+import re
+import socket
+
+from support.server import free_port, until
+
+APP = "dropin_app:app"
+
+
+def value(text, series):
+    found = re.search(rf"^{re.escape(series)} ([0-9.]+)$", text, re.MULTILINE)
+    return float(found.group(1)) if found else None
+
+
+def test_health_paths_are_answered_without_the_application(serve):
+    server = serve(APP, "--health-path", "/livez,/readyz")
+    assert server.get("/livez").body == b"alive\n"
+    assert server.get("/readyz").body == b"ready\n"
+    assert server.get("/other").headers["X-Shown"] == "yes"
+
+
+def test_metrics_count_requests(serve):
+    server = serve(APP, "--metrics-path", "/metrics")
+    for _ in range(3):
+        server.get("/counted")
+    assert server.raw("BAD\r\n\r\n").startswith(b"HTTP/1.1 400")
+    reply = server.get("/metrics")
+    text = reply.body.decode()
+    assert reply.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    assert value(text, 'prefork_requests_total{class="2xx",code="200"}') >= 4
+    assert value(text, "prefork_request_queue_seconds_count") >= 4
+    assert value(text, "prefork_request_duration_seconds_sum") > 0
+
+
+def test_metrics_and_health_on_addresses_of_their_own(serve):
+    metrics, health = free_port(), free_port()
+    server = serve(APP, "--metrics-bind", f"127.0.0.1:{metrics}", "--health-bind", f"127.0.0.1:{health}")
+    main = server.port
+    for port, path, status in ((metrics, "/metrics", 200), (health, "/readyz", 200), (health, "/livez", 200), (health, "/metrics", 404),
+                               (metrics, "/readyz", 404), (metrics, "/", 404), (main, "/metrics", 200)):
+        server.port = port
+        reply = server.get(path)
+        assert reply.status == status, (path, port)
+        if port == main:
+            assert reply.headers["X-Shown"] == "yes"
+    server.port = main
+
+
+def test_statsd_gets_gunicorns_names(serve):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as statsd:
+        statsd.bind(("127.0.0.1", 0))
+        statsd.settimeout(60)
+        server = serve(APP, "--statsd-host", "127.0.0.1:%d" % statsd.getsockname()[1], "--statsd-prefix", "pre", "--dogstatsd-tags", "a:b")
+        server.get("/")
+        seen = ""
+
+        def all_there():
+            nonlocal seen
+            seen += statsd.recv(65536).decode() + "\n"
+            return all(name in seen for name in ("pre.gunicorn.requests:", "pre.gunicorn.request.status.200:", "pre.gunicorn.request.duration:", "pre.gunicorn.workers:1|g"))
+
+        until(all_there, "gunicorn's names")
+        assert "|#a:b" in seen
+
+
+def test_timing_fields_only_when_asked(serve):
+    server = serve(APP, "--server-timing", "--header", "X-Extra: 1")
+    headers = server.get("/").headers
+    assert re.fullmatch(r"queue;dur=[0-9.]+, app;dur=[0-9.]+", headers["Server-Timing"])
+    assert float(headers["X-Queue-Time"]) >= 0
+    assert headers["X-Extra"] == "1"
+
+
+def test_no_such_fields_by_default(serve):
+    headers = serve(APP).get("/").headers
+    assert not {"server-timing", "x-queue-time", "x-request-id"} & {name.lower() for name in headers}
