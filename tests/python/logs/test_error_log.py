@@ -76,6 +76,7 @@ def test_log_config_is_applied_in_workers(serve, tmp_path):
         "loggers": {"mine": {"level": "DEBUG", "handlers": ["mine"]}},
     }))
     server = serve(APP, "--log-config-json", config, "--error-logfile", tmp_path / "error.log")
+    server.expect(r"\[WARNING\] from the gunicorn logger")  # its defaults propagate to the console
     server.get("/log")
     assert text_of(mine, "from my logger")
 
