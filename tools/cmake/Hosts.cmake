@@ -25,6 +25,8 @@ print(sysconfig.get_path('include', vars={'installed_base': sys.base_prefix, 'ba
   target_link_libraries(${name} PRIVATE prefork_worker)
   target_include_directories(${name} SYSTEM PRIVATE ${include})
   target_compile_definitions(${name} PRIVATE ${PREFORK_BRIDGE_DEFINITIONS})
+  # Debian's python3-dbg has links to the headers beside a pyconfig.h of its own; gcc would follow the links and take the other one.
+  target_compile_options(${name} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-fno-canonical-system-headers>)
   target_link_options(${name} PRIVATE -fno-lto)
   set_target_properties(${name} PROPERTIES PREFIX "" OUTPUT_NAME _prefork_worker SUFFIX ${suffix}
     LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/hosts CXX_VISIBILITY_PRESET hidden)

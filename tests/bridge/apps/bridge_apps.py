@@ -219,3 +219,11 @@ class Namespace:
 
 
 namespace = Namespace()
+
+
+def do_total(environ, start_response):
+    """All references of the interpreter, where it was built to count them."""
+    import gc
+
+    gc.collect()
+    return whole(start_response, str(getattr(sys, "gettotalrefcount", lambda: -1)()).encode())
