@@ -8,6 +8,7 @@ namespace prefork::http {
 namespace {
 
 constexpr std::uint64_t kLingerMs = 2'000;
+constexpr std::uint64_t kLastRequestMs = 500;  // for an idle connection when the server stops
 constexpr std::uint64_t kHalfCloseMs = 1'000;
 constexpr std::uint64_t kBodyCheckMs = 2'500;  // the rate is that of the last two of these
 
@@ -175,7 +176,11 @@ void Connection::cancel_all(wire::CancelReason reason) {
 
 void Connection::drain() {
   if (state_ == State::Open && idle()) on_readable();  // what has arrived by now is answered
-  if (state_ == State::Open && idle()) return close_now();
+  if (state_ == State::Open && idle()) {
+    // A request may be on its way; an answer that ends the connection tells the client what a reset would not.
+    idle_due_ms_ = site_.loop.now_ms() + kLastRequestMs;
+    return schedule();
+  }
   if (state_ == State::WebSocket) websocket_->close(1001, {});
 }
 

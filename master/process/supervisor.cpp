@@ -56,7 +56,9 @@ void Supervisor::reconcile() {
   if (stopping_ || reconciling_) return;
   reconciling_ = true;
   for (std::size_t i = 0; i < workers_.size(); ++i) {
-    if (workers_[i]->link().state() == State::Starting && outdated(*workers_[i])) end_starting(*workers_[i]);
+    // What is still to join the generation that serves is needed when the new one does not come up.
+    const bool of_serving = reloading_ && workers_[i]->identity().generation == serving_generation_;
+    if (workers_[i]->link().state() == State::Starting && outdated(*workers_[i]) && !of_serving) end_starting(*workers_[i]);
   }
   Census census = count();
   retire_surplus(census);

@@ -9,7 +9,7 @@ INCLUDE = re.compile(r'^[ \t]*#[ \t]*(?:include|include_next|import)[ \t]*(?:<([
 HAS_INCLUDE = re.compile(r"^[ \t]*#[ \t]*include\b", re.MULTILINE)
 SYSTEM = re.compile(
     r"(?:sys|linux|netinet|arpa|asm|net)/\w+\.h|"
-    r"(?:unistd|fcntl|poll|errno|signal|time|sched|dirent|netdb|pthread|pwd|grp|dlfcn|spawn|termios|getopt|execinfo|limits|elf|"
+    r"(?:unistd|fcntl|fnmatch|glob|poll|errno|signal|time|sched|dirent|netdb|pthread|pwd|grp|dlfcn|spawn|termios|getopt|execinfo|limits|elf|"
     r"stdint|stddef|stdlib|stdio|string|strings|math|malloc|inttypes|ucontext|utime|link|libgen|syslog|mach-o/dyld)\.h"
 )
 STANDARD = re.compile(r"[a-z_0-9]+")  # <vector>: no dot, no slash
