@@ -61,11 +61,11 @@ int Server::run() {
   files_.reset();
   log_.info("Shutting down: Master");
   doors_.close();
-  signals_.clear();
   run_exit_hook();
   observer_->tick();
   admin_.close();
   logs_.stop_reading();
+  signals_.clear();  // last: another TERM must not cut the hook on_exit short
   return exit_code_;
 }
 
