@@ -51,6 +51,7 @@ int Server::run() {
   doors_.open(config_, inherited_.sockets);
   admin_.open(config_);
   doors_.listen();
+  if (config_.preload_app) log_.warning("--preload shares nothing yet: every worker loads the application by itself");
   log_.info("Using worker: ", config_.builtin_app.empty() ? config_.worker_class : config_.builtin_app);
   open_control();
   watch_signals();
