@@ -38,45 +38,48 @@ std::span<std::byte> Outbox::claim(std::size_t bytes) {
   return space;
 }
 
-bool Outbox::send(StreamId id, wire::Kind kind, std::uint16_t flags, const void* record, std::size_t size, std::string_view rest) {
+bool Outbox::send(StreamId id, wire::Kind kind, std::uint16_t flags, const void* record, std::size_t size,
+                  std::string_view rest) {
   const auto space = claim(size + rest.size());
   if (space.data() == nullptr) return false;
   if (size != 0) std::memcpy(space.data(), record, size);
   if (!rest.empty()) std::memcpy(space.data() + size, rest.data(), rest.size());
-  channel_.replies.commit({static_cast<std::uint16_t>(kind), flags, id.slot, id.generation}, static_cast<std::uint32_t>(size + rest.size()));
+  channel_.replies.commit({static_cast<std::uint16_t>(kind), flags, id.slot, id.generation},
+                          static_cast<std::uint32_t>(size + rest.size()));
   return true;
 }
 
-// A head that no single record can hold is written in private memory and crosses in pieces; all of them or none.
-bool Outbox::head_in_fragments(StreamId id, wire::Kind kind, const Reply& reply, std::size_t size) {
-  std::vector<std::byte> whole(size);
-  write_reply(whole, reply, {});
-  // Half the ring a piece and never more than the ring: what cannot be sent in one go without waiting is refused by the master anyway.
-  const std::size_t piece = channel_.replies.max_payload();
-  for (std::size_t at = 0; at < size;) {
-    const std::size_t length = std::min(piece, size - at);
-    auto space = claim(length);
-    while (space.data() == nullptr) {
-      // The earlier pieces are out, so this must go through: the master always drains.
-      channel_.replies.publish();
-      channel_.master_bell.ring();
-      timespec pause{0, 50'000};
-      ::nanosleep(&pause, nullptr);
-      space = claim(length);
-    }
-    std::memcpy(space.data(), whole.data() + at, length);
-    at += length;
-    const std::uint16_t flags = at < size ? wire::kMore : 0;
-    channel_.replies.commit({static_cast<std::uint16_t>(kind), flags, id.slot, id.generation}, static_cast<std::uint32_t>(length));
+// A head that no single record can hold is written in private memory once and crosses in pieces, as there is room for them. The caller
+// comes again with the same until the last piece is in; only then is the head sent.
+bool Outbox::head_in_fragments(StreamId id, wire::Kind kind, std::uint16_t flags, const Reply& reply,
+                               std::size_t size) {
+  auto& head = unfinished_[id.slot];
+  if (head.bytes.empty() || head.generation != id.generation || head.kind != kind) {
+    head.generation = id.generation;
+    head.kind = kind;
+    head.bytes.assign(size, std::byte{0});
+    PREFORK_CHECK(write_reply(head.bytes, reply, {}) == size, "a head is as long as was worked out");
+    head.writer = shm::FragmentWriter(head.bytes);
   }
+  if (!head.writer.push(channel_.replies, {static_cast<std::uint16_t>(kind), flags, id.slot, id.generation})) {
+    wanted_ = head.writer.next_length(channel_.replies);
+    starved_ = true;
+    ring();  // the pieces that are in the ring make the room for the others
+    return false;
+  }
+  unfinished_.erase(id.slot);
   return true;
 }
 
-bool Outbox::try_head(StreamId id, const Reply& reply, std::span<const std::byte> body, bool end, std::uint64_t credit, std::size_t& taken) {
+bool Outbox::try_head(StreamId id, const Reply& reply, std::span<const std::byte> body, bool end, std::uint64_t credit,
+                      std::size_t& taken) {
   taken = 0;
   const std::size_t head = wire::reply_head_space(reply.fields.size(), text_bytes(reply));
   const std::size_t room = channel_.replies.max_payload();
-  if (head > room) return head_in_fragments(id, wire::Kind::Head, reply, head);
+  if (head > room) {
+    const auto flags = static_cast<std::uint16_t>(end && body.empty() ? wire::kEnd : 0);
+    return head_in_fragments(id, wire::Kind::Head, flags, reply, head);
+  }
   const std::size_t inline_bytes = std::min({body.size(), room - head, kPiece, static_cast<std::size_t>(credit)});
   const auto space = claim(head + inline_bytes);
   if (space.data() == nullptr) return false;
@@ -90,7 +93,7 @@ bool Outbox::try_head(StreamId id, const Reply& reply, std::span<const std::byte
 
 bool Outbox::try_interim(StreamId id, const Reply& reply) {
   const std::size_t size = wire::reply_head_space(reply.fields.size(), text_bytes(reply));
-  if (size > channel_.replies.max_payload()) return head_in_fragments(id, wire::Kind::Interim, reply, size);
+  if (size > channel_.replies.max_payload()) return head_in_fragments(id, wire::Kind::Interim, 0, reply, size);
   const auto space = claim(size);
   if (space.data() == nullptr) return false;
   const auto used = write_reply(space, reply, {});
@@ -101,7 +104,7 @@ bool Outbox::try_interim(StreamId id, const Reply& reply) {
 bool Outbox::try_trailers(StreamId id, std::span<const wire::ReplyField> fields) {
   const Reply reply{200, 0, {}, fields};
   const std::size_t size = wire::reply_head_space(fields.size(), text_bytes(reply));
-  if (size > channel_.replies.max_payload()) return head_in_fragments(id, wire::Kind::Trailers, reply, size);
+  if (size > channel_.replies.max_payload()) return head_in_fragments(id, wire::Kind::Trailers, 0, reply, size);
   const auto space = claim(size);
   if (space.data() == nullptr) return false;
   const auto used = write_reply(space, reply, {});
@@ -109,9 +112,11 @@ bool Outbox::try_trailers(StreamId id, std::span<const wire::ReplyField> fields)
   return true;
 }
 
-bool Outbox::try_body(StreamId id, std::span<const std::byte> body, bool end, std::uint64_t credit, std::size_t& taken) {
+bool Outbox::try_body(StreamId id, std::span<const std::byte> body, bool end, std::uint64_t credit,
+                      std::size_t& taken) {
   taken = 0;
-  const std::size_t length = std::min({body.size(), std::size_t{channel_.replies.max_payload()}, kPiece, static_cast<std::size_t>(credit)});
+  const std::size_t length =
+      std::min({body.size(), std::size_t{channel_.replies.max_payload()}, kPiece, static_cast<std::size_t>(credit)});
   if (length == 0 && !body.empty()) return true;  // no credit: nothing went, and room is not what is missing
   const bool last = end && length == body.size();
   if (!send(id, wire::Kind::Body, last ? wire::kEnd : 0, body.data(), length)) return false;
@@ -119,7 +124,10 @@ bool Outbox::try_body(StreamId id, std::span<const std::byte> body, bool end, st
   return true;
 }
 
-bool Outbox::try_abort(StreamId id) { return send(id, wire::Kind::Body, wire::kEnd | wire::kAbort, nullptr, 0); }
+bool Outbox::try_abort(StreamId id) {
+  unfinished_.erase(id.slot);
+  return send(id, wire::Kind::Body, wire::kEnd | wire::kAbort, nullptr, 0);
+}
 
 bool Outbox::try_credit(StreamId id, std::uint64_t bytes) {
   const wire::CreditRecord record{bytes};

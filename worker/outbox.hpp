@@ -5,8 +5,11 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <unordered_map>
+#include <vector>
 
 #include "shm/channel.hpp"
+#include "shm/fragments.hpp"
 #include "shm/wire/frame.hpp"
 #include "shm/wire/reply_head.hpp"
 #include "worker/inbox.hpp"
@@ -32,13 +35,15 @@ class Outbox {
 
   // The final head with as much of `body` as fits one record; `end` says that `body` is the whole. Returns false, and sends nothing,
   // when there is no room. On success `taken` is how much of the body went (all of it when the record carried the end).
-  [[nodiscard]] bool try_head(StreamId id, const Reply& reply, std::span<const std::byte> body, bool end, std::uint64_t credit, std::size_t& taken);
+  [[nodiscard]] bool try_head(StreamId id, const Reply& reply, std::span<const std::byte> body, bool end,
+                              std::uint64_t credit, std::size_t& taken);
   [[nodiscard]] bool try_interim(StreamId id, const Reply& reply);
   [[nodiscard]] bool try_trailers(StreamId id, std::span<const wire::ReplyField> fields);
 
   // A piece of body. `taken` bytes went: at most `credit` and at most one record. With `end` the stream ends when all was taken.
-  [[nodiscard]] bool try_body(StreamId id, std::span<const std::byte> body, bool end, std::uint64_t credit, std::size_t& taken);
-  [[nodiscard]] bool try_abort(StreamId id);                       // the reply is broken off: the connection will be cut
+  [[nodiscard]] bool try_body(StreamId id, std::span<const std::byte> body, bool end, std::uint64_t credit,
+                              std::size_t& taken);
+  [[nodiscard]] bool try_abort(StreamId id);  // the reply is broken off: the connection will be cut
   [[nodiscard]] bool try_credit(StreamId id, std::uint64_t bytes);  // so many more request body bytes are welcome
   [[nodiscard]] bool try_file(StreamId id, const wire::FileRecord& file, bool end);
   // One piece of a WebSocket message: all of it when `taken` == size.
@@ -58,10 +63,20 @@ class Outbox {
 
  private:
   std::span<std::byte> claim(std::size_t bytes);
-  bool send(StreamId id, wire::Kind kind, std::uint16_t flags, const void* record, std::size_t size, std::string_view rest = {});
-  bool head_in_fragments(StreamId id, wire::Kind kind, const Reply& reply, std::size_t size);
+  bool send(StreamId id, wire::Kind kind, std::uint16_t flags, const void* record, std::size_t size,
+            std::string_view rest = {});
+  bool head_in_fragments(StreamId id, wire::Kind kind, std::uint16_t flags, const Reply& reply, std::size_t size);
+
+  // A head of which not all pieces are in the ring yet.
+  struct UnfinishedHead {
+    std::uint32_t generation = 0;
+    wire::Kind kind = wire::Kind::Head;
+    std::vector<std::byte> bytes;
+    shm::FragmentWriter writer;
+  };
 
   shm::WorkerEnd& channel_;
+  std::unordered_map<std::uint32_t, UnfinishedHead> unfinished_;  // by slot; nearly always empty
   bool starved_ = false;
   std::uint32_t wanted_ = 0;            // what the last refused claim asked for
   std::uint64_t oldest_unrung_ns_ = 0;  // when the first end that no bell told of was committed; 0: none

@@ -235,7 +235,9 @@ void FakeMaster::take(const shm::Record& record) {
   Answer& answer = answers_[record.tag.slot];
   answer.records += 1;
   if (kind == wire::Kind::Head || kind == wire::Kind::Interim) {
-    wire::ReplyView view(record.payload);
+    std::span<const std::byte> whole;
+    if (heads_.take(record, whole) != shm::Reassembler::Take::Whole) return;
+    wire::ReplyView view(whole);
     if (view.validate() != nullptr) return;
     if (kind == wire::Kind::Interim) {
       answer.interim.push_back(view.head().status);

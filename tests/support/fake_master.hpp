@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "shm/channel.hpp"
+#include "shm/fragments.hpp"
 #include "shm/wire/frame.hpp"
 #include "shm/wire/reply_head.hpp"
 #include "shm/wire/request_head.hpp"
@@ -118,6 +119,7 @@ class FakeMaster {
   shm::UniqueFd side_;
   shm::UniqueFd worker_side_;
   std::unique_ptr<shm::MasterEnd> end_;
+  shm::Reassembler heads_{1 << 20, 1 << 22};
   std::vector<Answer> answers_;
   std::vector<InFlight> slots_;
   std::deque<std::uint32_t> free_;  // the longest unused first: an answer can be looked at after its end

@@ -32,13 +32,13 @@ std::vector<std::byte> shown(const std::string& name) {
   return bytes;
 }
 
-std::vector<std::byte> in_a_ring(std::span<const std::byte> payload) {
+std::vector<std::byte> in_a_ring(std::span<const std::byte> payload, std::uint16_t flags) {
   shm::RingPositions positions{};
   std::vector<std::byte> bytes(4096);
   shm::Producer producer(positions, bytes);
   const auto room = producer.try_claim(static_cast<std::uint32_t>(payload.size()));
   std::copy(payload.begin(), payload.end(), room.begin());
-  producer.commit({static_cast<std::uint16_t>(Kind::Head), kEnd, 7, 3}, static_cast<std::uint32_t>(payload.size()));
+  producer.commit({static_cast<std::uint16_t>(Kind::Head), flags, 7, 3}, static_cast<std::uint32_t>(payload.size()));
   bytes.resize(sizeof(shm::RecordHeader) + payload.size());
   return bytes;
 }
@@ -46,13 +46,13 @@ std::vector<std::byte> in_a_ring(std::span<const std::byte> payload) {
 TEST(WorkedExample, TheRequestIsWhatTheTextShows) {
   const auto text = shown("request");
   ASSERT_FALSE(text.empty());
-  EXPECT_EQ(in_a_ring(testing::sample_request().payload()), text);
+  EXPECT_EQ(in_a_ring(testing::sample_request().payload(), 0), text);
 }
 
 TEST(WorkedExample, TheReplyIsWhatTheTextShows) {
   const auto text = shown("reply");
   ASSERT_FALSE(text.empty());
-  EXPECT_EQ(in_a_ring(testing::sample_reply()), text);
+  EXPECT_EQ(in_a_ring(testing::sample_reply(), kEnd), text);
 }
 
 }  // namespace

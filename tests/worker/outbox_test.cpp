@@ -83,6 +83,38 @@ TEST_F(OutboxTest, ABodyLargerThanARecordGoesInPieces) {
   EXPECT_TRUE(master.answer(slot).ended);
 }
 
+TEST_F(OutboxTest, AHeadLargerThanTheRingCrossesInPiecesWithoutWaiting) {
+  const std::string value(9000, 'v');
+  const wire::ReplyField fields[] = {{"X-Long", value, wire::Name::Unknown}, {"X-Last", "yes", wire::Name::Unknown}};
+  int tries = 0;
+  while (!outbox.try_head(id, {302, 0, {}, fields}, {}, true, 0, taken)) {
+    ASSERT_TRUE(outbox.starved());
+    ASSERT_LT(++tries, 20);
+    master.pump();
+    EXPECT_EQ(master.answer(slot).status, 0);
+    outbox.fed();
+  }
+  EXPECT_GT(tries, 1);
+  master.pump();
+  const auto& answer = master.answer(slot);
+  EXPECT_EQ(answer.status, 302);
+  EXPECT_EQ(answer.field("x-long"), value);
+  EXPECT_EQ(answer.field("x-last"), "yes");
+  EXPECT_TRUE(answer.ended);  // the last piece carries the end of a reply without a body
+}
+
+TEST_F(OutboxTest, AHeadThatWasGivenUpHalfwayLeavesNothingBehind) {
+  const std::string value(9000, 'v');
+  const wire::ReplyField fields[] = {{"X-Long", value, wire::Name::Unknown}};
+  ASSERT_FALSE(outbox.try_head(id, {200, 0, {}, fields}, {}, false, 0, taken));
+  master.pump();
+  outbox.fed();
+  ASSERT_TRUE(outbox.try_abort(id));
+  master.pump();
+  EXPECT_TRUE(master.answer(slot).aborted);
+  EXPECT_EQ(master.answer(slot).status, 0);
+}
+
 TEST_F(OutboxTest, AnAbortIsNoEnd) {
   ASSERT_TRUE(outbox.try_abort(id));
   master.pump();
