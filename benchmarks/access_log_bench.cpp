@@ -20,7 +20,8 @@ struct Request {
       builder.fields().push_back(field);
     };
     add("host", "127.0.0.1:8000");
-    add("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36");
+    add("user-agent",
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36");
     add("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8");
     add("accept-encoding", "gzip, deflate, br, zstd");
     add("accept-language", "en-GB,en;q=0.9");

@@ -79,6 +79,7 @@ int main(int argc, char** argv) {
   }
   const double wall = std::chrono::duration<double>(Clock::now() - start).count();
   const auto requests = static_cast<double>(master.ended() - counted);
-  std::printf("%.0f requests/s, %.3f us of worker CPU a request\n", requests / wall, (cpu_seconds(master.pid()) - cpu) / requests * 1e6);
+  std::printf("%.0f requests/s, %.3f us of worker CPU a request\n", requests / wall,
+              (cpu_seconds(master.pid()) - cpu) / requests * 1e6);
   return 0;
 }

@@ -28,15 +28,18 @@ struct Job {
   enum class Kind { Hello, Echo, Stream } kind = Kind::Hello;
   std::size_t body_bytes = 13;
   std::size_t chunks = 1;
-  std::string answer;   // Hello: all of it; Echo, Stream: the head
-  std::string chunk;    // Stream: one, framed
+  std::string answer;  // Hello: all of it; Echo, Stream: the head
+  std::string chunk;   // Stream: one, framed
 };
 
 Job make_job(int argc, char** argv) {
   Job job;
   const std::string_view kind = argc > 2 ? argv[2] : "hello";
-  const auto number = [&](int i, std::size_t otherwise) { return argc > i ? std::strtoul(argv[i], nullptr, 10) : otherwise; };
-  job.answer = "HTTP/1.1 200 OK\r\nDate: Sat, 01 Jan 2000 00:00:00 GMT\r\nServer: floor\r\nContent-Type: text/plain\r\n";
+  const auto number = [&](int i, std::size_t otherwise) {
+    return argc > i ? std::strtoul(argv[i], nullptr, 10) : otherwise;
+  };
+  job.answer =
+      "HTTP/1.1 200 OK\r\nDate: Sat, 01 Jan 2000 00:00:00 GMT\r\nServer: floor\r\nContent-Type: text/plain\r\n";
   if (kind == "stream") {
     job.kind = Job::Kind::Stream;
     job.chunks = number(3, 100);
@@ -56,7 +59,8 @@ Job make_job(int argc, char** argv) {
 
 class Connection {
  public:
-  Connection(int epoll, int fd, const Job& job) : epoll_(epoll), fd_(fd), job_(job), in_(2 * job.body_bytes + 8'192, '\0') {}
+  Connection(int epoll, int fd, const Job& job)
+      : epoll_(epoll), fd_(fd), job_(job), in_(2 * job.body_bytes + 8'192, '\0') {}
   ~Connection() { ::close(fd_); }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -137,7 +141,7 @@ int listen_on(const char* port) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   const int on = 1;
   ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);   // inherited by what is accepted
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // inherited by what is accepted
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<std::uint16_t>(std::strtoul(port, nullptr, 10)));

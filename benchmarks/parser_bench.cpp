@@ -59,14 +59,22 @@ void FinishRecord(benchmark::State& state) {
     builder.reset();
     parser.begin(builder);
     std::span<const char> in(kBrowserGet);
-    while (parser.feed(in) != Feed::MessageDone) {}
+    while (parser.feed(in) != Feed::MessageDone) {
+    }
     builder.finish();
     benchmark::DoNotOptimize(builder.payload().data());
   }
 }
 
 void FindName(benchmark::State& state) {
-  const std::string_view names[] = {"Host", "User-Agent", "Accept", "Accept-Language", "Accept-Encoding", "Connection", "Cookie", "Upgrade-Insecure-Requests"};
+  const std::string_view names[] = {"Host",
+                                    "User-Agent",
+                                    "Accept",
+                                    "Accept-Language",
+                                    "Accept-Encoding",
+                                    "Connection",
+                                    "Cookie",
+                                    "Upgrade-Insecure-Requests"};
   for (auto _ : state) {
     for (const std::string_view name : names) benchmark::DoNotOptimize(wire::find_name(name));
   }
@@ -74,12 +82,16 @@ void FindName(benchmark::State& state) {
 
 void WriteHead(benchmark::State& state) {
   const std::pair<std::string_view, std::string_view> fields[] = {
-      {"Content-Type", "text/html; charset=utf-8"}, {"Content-Length", "13"},          {"Set-Cookie", "session=0123456789abcdef; HttpOnly; Path=/"},
-      {"X-Frame-Options", "DENY"},                  {"Referrer-Policy", "same-origin"}};
+      {"Content-Type", "text/html; charset=utf-8"},
+      {"Content-Length", "13"},
+      {"Set-Cookie", "session=0123456789abcdef; HttpOnly; Path=/"},
+      {"X-Frame-Options", "DENY"},
+      {"Referrer-Policy", "same-origin"}};
   const auto count = static_cast<std::size_t>(state.range(0));
   std::vector<std::byte> memory(4096);
   wire::ReplyWriter writer(memory, 200, static_cast<std::uint16_t>(count), 0);
-  for (std::size_t i = 0; i < count; ++i) writer.field(fields[i].first, fields[i].second, wire::find_name(fields[i].first));
+  for (std::size_t i = 0; i < count; ++i)
+    writer.field(fields[i].first, fields[i].second, wire::find_name(fields[i].first));
   writer.body(wire::as_bytes("Hello, world!"));
   memory.resize(writer.finish());
   ReplyFacts facts;

@@ -12,7 +12,8 @@ namespace prefork {
 // Nothing that is asked here may reach a worker.
 class AdminPort::Answers final : public http::Observer {
  public:
-  Answers(const Observed& observed, bool metrics, bool health) : observed_(observed), metrics_(metrics), health_(health) {}
+  Answers(const Observed& observed, bool metrics, bool health)
+      : observed_(observed), metrics_(metrics), health_(health) {}
 
   bool trusts(const net::Peer&) override { return false; }
   http::Refusal on_head(http::Exchange&, const net::Peer&) override { return {}; }
@@ -35,7 +36,8 @@ class AdminPort::Answers final : public http::Observer {
   bool health_;
 };
 
-AdminPort::AdminPort(net::Loop& loop, net::DeadlineWheel& wheel, dispatch::Dispatcher& dispatcher, serve::ErrorLog& log, Observed observed)
+AdminPort::AdminPort(net::Loop& loop, net::DeadlineWheel& wheel, dispatch::Dispatcher& dispatcher, serve::ErrorLog& log,
+                     Observed observed)
     : loop_(loop), wheel_(wheel), dispatcher_(dispatcher), log_(log), observed_(std::move(observed)) {}
 
 AdminPort::~AdminPort() = default;

@@ -17,7 +17,8 @@ class AdminPort {
  public:
   using Observed = std::function<const serve::SiteObserver&()>;  // a reload makes a new one
 
-  AdminPort(net::Loop& loop, net::DeadlineWheel& wheel, dispatch::Dispatcher& dispatcher, serve::ErrorLog& log, Observed observed);
+  AdminPort(net::Loop& loop, net::DeadlineWheel& wheel, dispatch::Dispatcher& dispatcher, serve::ErrorLog& log,
+            Observed observed);
   ~AdminPort();
 
   // Throws std::system_error with the address.

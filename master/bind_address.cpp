@@ -15,7 +15,8 @@ std::optional<unsigned> parse_number(std::string_view digits, unsigned highest) 
 }
 
 bool is_host_name(std::string_view host) {
-  return std::all_of(host.begin(), host.end(), [](unsigned char c) { return std::isalnum(c) || c == '.' || c == '-' || c == '_'; });
+  return std::all_of(host.begin(), host.end(),
+                     [](unsigned char c) { return std::isalnum(c) || c == '.' || c == '-' || c == '_'; });
 }
 
 std::string lower(std::string_view text) {
@@ -25,7 +26,7 @@ std::string lower(std::string_view text) {
 }
 
 std::optional<BindAddress> parse_unix(std::string_view path) {
-  if (path.starts_with("//")) path.remove_prefix(2);   // unix:///run/x and unix:/run/x are the same file
+  if (path.starts_with("//")) path.remove_prefix(2);  // unix:///run/x and unix:/run/x are the same file
   // The kernel's sun_path holds 108 bytes, one of them the terminator or the leading zero of an abstract name.
   if (path.empty() || path == "@" || path.size() > 107) return std::nullopt;
   BindAddress address;
@@ -51,7 +52,8 @@ std::optional<BindAddress> parse_tcp(std::string_view text, std::uint16_t defaul
     const auto close = text.find(']');
     if (close == std::string_view::npos || close == 1) return std::nullopt;
     const auto host = text.substr(1, close - 1);
-    if (host.find_first_not_of("0123456789abcdefABCDEF:.%") != std::string_view::npos && host.find('%') == std::string_view::npos)
+    if (host.find_first_not_of("0123456789abcdefABCDEF:.%") != std::string_view::npos &&
+        host.find('%') == std::string_view::npos)
       return std::nullopt;
     address.host = lower(host);
     port = text.substr(close + 1);

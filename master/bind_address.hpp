@@ -13,10 +13,10 @@ struct BindAddress {
   enum class Kind : std::uint8_t { Tcp, Unix, AbstractUnix, Descriptor };
 
   Kind kind = Kind::Tcp;
-  std::string host;         // Tcp: an address or a name, without brackets; "" = every address of every family
-  std::uint16_t port = 0;   // Tcp: 0 = any free port
-  std::string path;         // Unix: the file; AbstractUnix: the name without the leading '@'
-  int fd = -1;              // Descriptor: inherited from whoever started the server
+  std::string host;        // Tcp: an address or a name, without brackets; "" = every address of every family
+  std::uint16_t port = 0;  // Tcp: 0 = any free port
+  std::string path;        // Unix: the file; AbstractUnix: the name without the leading '@'
+  int fd = -1;             // Descriptor: inherited from whoever started the server
 
   bool operator==(const BindAddress&) const = default;
 

@@ -14,7 +14,9 @@
 namespace prefork::check {
 namespace {
 
-bool all_digits(std::string_view text) { return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos; }
+bool all_digits(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
 
 // The host bits of a network must be zero: 192.168.1.1/24 is a mistake for either the address or the network.
 bool host_bits_are_zero(const unsigned char* bytes, unsigned byte_count, unsigned prefix) {
@@ -24,9 +26,10 @@ bool host_bits_are_zero(const unsigned char* bytes, unsigned byte_count, unsigne
 }
 
 bool is_token(std::string_view text) {
-  static constexpr std::string_view kOther = "!#$%&'*+-.^_`|~";   // RFC 9110 section 5.6.2
+  static constexpr std::string_view kOther = "!#$%&'*+-.^_`|~";  // RFC 9110 section 5.6.2
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || kOther.find(c) != std::string_view::npos;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           kOther.find(c) != std::string_view::npos;
   });
 }
 
@@ -64,7 +67,8 @@ bool header_field(std::string_view text) {
 bool header_name(std::string_view text) { return is_token(text); }
 
 bool url_path(std::string_view text) {
-  return text.starts_with('/') && std::none_of(text.begin(), text.end(), [](unsigned char c) { return c <= 0x20 || c == 0x7f; });
+  return text.starts_with('/') &&
+         std::none_of(text.begin(), text.end(), [](unsigned char c) { return c <= 0x20 || c == 0x7f; });
 }
 
 bool sticky_key(std::string_view text) {
@@ -89,7 +93,8 @@ bool syslog_address(std::string_view text) {
 
 bool statsd_address(std::string_view text) {
   const auto parsed = parse_bind_address(text, 8125);
-  return parsed && parsed->kind != BindAddress::Kind::Descriptor && !(parsed->kind == BindAddress::Kind::Tcp && parsed->host.empty());
+  return parsed && parsed->kind != BindAddress::Kind::Descriptor &&
+         !(parsed->kind == BindAddress::Kind::Tcp && parsed->host.empty());
 }
 
 bool existing_file(std::string_view text) { return access(std::string(text).c_str(), R_OK) == 0; }

@@ -6,16 +6,16 @@
 namespace prefork::check {
 
 [[nodiscard]] bool bind_address(std::string_view text);
-[[nodiscard]] bool network(std::string_view text);        // "*", an address, or a network without host bits
-[[nodiscard]] bool variable(std::string_view text);       // KEY=VALUE
-[[nodiscard]] bool header_field(std::string_view text);   // "Name: value", no control characters
+[[nodiscard]] bool network(std::string_view text);       // "*", an address, or a network without host bits
+[[nodiscard]] bool variable(std::string_view text);      // KEY=VALUE
+[[nodiscard]] bool header_field(std::string_view text);  // "Name: value", no control characters
 [[nodiscard]] bool header_name(std::string_view text);
-[[nodiscard]] bool url_path(std::string_view text);       // "/..."
-[[nodiscard]] bool sticky_key(std::string_view text);     // ip, cookie:NAME, header:NAME
+[[nodiscard]] bool url_path(std::string_view text);    // "/..."
+[[nodiscard]] bool sticky_key(std::string_view text);  // ip, cookie:NAME, header:NAME
 [[nodiscard]] bool syslog_address(std::string_view text);
 [[nodiscard]] bool statsd_address(std::string_view text);
 [[nodiscard]] bool existing_file(std::string_view text);
-[[nodiscard]] bool known_user(std::string_view text);     // a number or a name in the user database
+[[nodiscard]] bool known_user(std::string_view text);  // a number or a name in the user database
 [[nodiscard]] bool known_group(std::string_view text);
 
 }  // namespace prefork::check

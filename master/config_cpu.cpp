@@ -60,7 +60,8 @@ int available_cpus(const std::string& root) {
     const std::string group = line.substr(second + 1);
     if (controllers == ",,") quota = std::min(quota, least_upwards(root + "sys/fs/cgroup", group, quota_of_v2));
     if (controllers.find(",cpu,") == std::string::npos) continue;
-    for (const char* mount : {"sys/fs/cgroup/cpu", "sys/fs/cgroup/cpu,cpuacct"}) quota = std::min(quota, least_upwards(root + mount, group, quota_of_v1));
+    for (const char* mount : {"sys/fs/cgroup/cpu", "sys/fs/cgroup/cpu,cpuacct"})
+      quota = std::min(quota, least_upwards(root + mount, group, quota_of_v1));
   }
   const int cpus = affinity_cpus();
   return quota >= cpus ? cpus : std::max(1, static_cast<int>(std::ceil(quota)));

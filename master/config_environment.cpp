@@ -54,14 +54,19 @@ std::vector<Assignment> platform_variables(const Environment& environment) {
     take("PORT", "bind", "0.0.0.0:" + *port);
   }
   if (const auto* workers = find_variable(environment, "WEB_CONCURRENCY")) {
-    if (workers->empty()) throw ConfigError("WEB_CONCURRENCY: '' given; allowed: " + allowed_values(*find_setting("workers")) + ", or remove the variable", 1);
+    if (workers->empty())
+      throw ConfigError("WEB_CONCURRENCY: '' given; allowed: " + allowed_values(*find_setting("workers")) +
+                            ", or remove the variable",
+                        1);
     take("WEB_CONCURRENCY", "workers", *workers);
   }
-  if (const auto* proxies = find_variable(environment, "FORWARDED_ALLOW_IPS")) take("FORWARDED_ALLOW_IPS", "forwarded_allow_ips", *proxies);
+  if (const auto* proxies = find_variable(environment, "FORWARDED_ALLOW_IPS"))
+    take("FORWARDED_ALLOW_IPS", "forwarded_allow_ips", *proxies);
   if (const auto* sendfile = find_variable(environment, "SENDFILE")) {
     // gunicorn's rule: these four words are yes, anything else is no.
     std::string word = *sendfile;
-    std::transform(word.begin(), word.end(), word.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    std::transform(word.begin(), word.end(), word.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     take("SENDFILE", "sendfile", word == "y" || word == "1" || word == "yes" || word == "true" ? "true" : "false");
   }
   if (const auto* script = find_variable(environment, "SCRIPT_NAME")) take("SCRIPT_NAME", "root_path", *script);
@@ -77,23 +82,27 @@ std::vector<Assignment> prefork_variables(const Environment& environment, std::v
       spellings.emplace_back(setting.name);
       for (const std::string& spelling : spellings) {
         names.push_back(variable_name(spelling));
-        if (const auto* text = find_variable(environment, names.back())) assignments.push_back({&setting, value_of(setting, *text), names.back()});
+        if (const auto* text = find_variable(environment, names.back()))
+          assignments.push_back({&setting, value_of(setting, *text), names.back()});
       }
     }
   }
-  for (auto entry = environment.lower_bound("PREFORK_"); entry != environment.end() && entry->first.starts_with("PREFORK_"); ++entry) {
+  for (auto entry = environment.lower_bound("PREFORK_");
+       entry != environment.end() && entry->first.starts_with("PREFORK_"); ++entry) {
     if (std::find(names.begin(), names.end(), entry->first) != names.end()) continue;
     const std::string nearest = nearest_name(entry->first, names);
     // The common prefix makes short names look alike: within it, one edit is a typing error, three are another word.
     if (nearest.empty() || nearest_name(entry->first.substr(8), std::vector{nearest.substr(8)}).empty()) continue;
-    notices.push_back({Notice::Level::Warning, entry->first + " is no setting and is ignored; did you mean " + nearest + "?"});
+    notices.push_back(
+        {Notice::Level::Warning, entry->first + " is no setting and is ignored; did you mean " + nearest + "?"});
   }
   return assignments;
 }
 
 std::string default_control_socket(const Environment& environment) {
   const auto* runtime = find_variable(environment, "XDG_RUNTIME_DIR");
-  if (runtime != nullptr && !runtime->empty() && access(runtime->c_str(), W_OK | X_OK) == 0) return *runtime + "/prefork.ctl";
+  if (runtime != nullptr && !runtime->empty() && access(runtime->c_str(), W_OK | X_OK) == 0)
+    return *runtime + "/prefork.ctl";
   const auto* home = find_variable(environment, "HOME");
   return home != nullptr && home->starts_with('/') ? *home + "/.prefork/prefork.ctl" : std::string();
 }

@@ -66,8 +66,10 @@ std::string read_all(int fd) {
   char chunk[16384];
   while (true) {
     const ssize_t count = read(fd, chunk, sizeof chunk);
-    if (count > 0) text.append(chunk, static_cast<std::size_t>(count));
-    else if (count == 0 || errno != EINTR) return text;
+    if (count > 0)
+      text.append(chunk, static_cast<std::size_t>(count));
+    else if (count == 0 || errno != EINTR)
+      return text;
   }
 }
 
@@ -80,14 +82,18 @@ HelperOutput run_helper(std::vector<std::string> arguments, const Environment& e
   for (const auto& [name, value] : environment) variables.push_back(name + "=" + value);
   const SpawnSettings settings(writing.get());
   pid_t pid = -1;
-  const int error = posix_spawnp(&pid, arguments[0].c_str(), &settings.actions_, &settings.attributes_, pointers(arguments).data(), pointers(variables).data());
+  const int error = posix_spawnp(&pid, arguments[0].c_str(), &settings.actions_, &settings.attributes_,
+                                 pointers(arguments).data(), pointers(variables).data());
   writing.reset();
   if (error != 0) {
-    throw ConfigError(shown + ": cannot run " + arguments[0] + ": " + std::strerror(error) + "; give the application's interpreter with --python", 1);
+    throw ConfigError(shown + ": cannot run " + arguments[0] + ": " + std::strerror(error) +
+                          "; give the application's interpreter with --python",
+                      1);
   }
   HelperOutput output{read_all(reading.get()), 0};
   // ECHILD: as process 1, the supervisor may have reaped it. The end record tells whether it did its work.
-  while (waitpid(pid, &output.status, 0) < 0 && errno == EINTR) {}
+  while (waitpid(pid, &output.status, 0) < 0 && errno == EINTR) {
+  }
   return output;
 }
 
@@ -107,8 +113,9 @@ class Fields {
 };
 
 Kind kind_named(const std::string& name) {
-  static const std::map<std::string, Kind> kKinds = {{"none", Kind::None}, {"bool", Kind::Bool}, {"int", Kind::Int}, {"float", Kind::Float}, {"text", Kind::Text},
-                                                     {"list", Kind::List}, {"map", Kind::Map},   {"callable", Kind::Callable}};
+  static const std::map<std::string, Kind> kKinds = {
+      {"none", Kind::None}, {"bool", Kind::Bool}, {"int", Kind::Int}, {"float", Kind::Float},
+      {"text", Kind::Text}, {"list", Kind::List}, {"map", Kind::Map}, {"callable", Kind::Callable}};
   const auto found = kKinds.find(name);
   return found == kKinds.end() ? Kind::Other : found->second;
 }
@@ -136,7 +143,9 @@ void take_record(ConfigFile& file, const std::string& name, Fields& fields) {
   }
   // A file has variables of its own; only what looks like a mistyped setting is worth a warning.
   const std::string nearest = nearest_setting(name, value.kind);
-  if (!nearest.empty()) file.notices.push_back({Notice::Level::Warning, origin + ": " + name + " is no setting and is ignored; did you mean " + nearest + "?"});
+  if (!nearest.empty())
+    file.notices.push_back({Notice::Level::Warning,
+                            origin + ": " + name + " is no setting and is ignored; did you mean " + nearest + "?"});
   else if (value.kind != Kind::Callable && value.kind != Kind::Other)
     file.notices.push_back({Notice::Level::Debug, origin + ": " + name + " is no setting"});
 }
@@ -167,8 +176,11 @@ ConfigFile located(const std::string& location, const std::string& directory) {
     for (const char* name : kDefaultFiles) {
       const fs::path path = fs::path(directory) / name;
       if (!fs::exists(path)) continue;
-      if (file.kind.empty()) file = {"file", path.string(), name, {}, {}};
-      else file.notices.push_back({Notice::Level::Info, std::string(name) + " is not read, because there is a " + file.shown});
+      if (file.kind.empty())
+        file = {"file", path.string(), name, {}, {}};
+      else
+        file.notices.push_back(
+            {Notice::Level::Info, std::string(name) + " is not read, because there is a " + file.shown});
     }
     return file;
   }
@@ -185,24 +197,32 @@ bool is_executable(const fs::path& path) { return access(path.c_str(), X_OK) == 
 std::string own_directory() {
   char path[PATH_MAX];
   const ssize_t length = readlink("/proc/self/exe", path, sizeof path);
-  return length > 0 ? fs::path(std::string(path, static_cast<std::size_t>(length))).parent_path().string() : std::string();
+  return length > 0 ? fs::path(std::string(path, static_cast<std::size_t>(length))).parent_path().string()
+                    : std::string();
 }
 
 }  // namespace
 
-ConfigFile read_config_file(const std::string& location, const std::string& directory, const std::string& python, const Environment& environment) {
+ConfigFile read_config_file(const std::string& location, const std::string& directory, const std::string& python,
+                            const Environment& environment) {
   ConfigFile file = located(location, directory);
   if (file.kind.empty()) return file;
   const std::string package = python_package_directory(environment);
-  if (package.empty()) throw ConfigError(file.shown + ": cannot be read, the Python package of prefork is missing; set PREFORK_PYTHON_DIR to the directory that holds it", 1);
-  const HelperOutput output = run_helper({python, package + "/prefork/config.py", file.kind, file.path, directory}, environment, file.shown);
+  if (package.empty())
+    throw ConfigError(file.shown +
+                          ": cannot be read, the Python package of prefork is missing; set PREFORK_PYTHON_DIR to the "
+                          "directory that holds it",
+                      1);
+  const HelperOutput output =
+      run_helper({python, package + "/prefork/config.py", file.kind, file.path, directory}, environment, file.shown);
   take_output(file, output, python);
   return file;
 }
 
 std::string find_python(const std::string& given, const std::string& directory, const Environment& environment) {
   if (given.find('/') != std::string::npos) return (fs::path(directory) / given).lexically_normal().string();
-  if (const auto venv = environment.find("VIRTUAL_ENV"); given.empty() && venv != environment.end() && !venv->second.empty()) {
+  if (const auto venv = environment.find("VIRTUAL_ENV");
+      given.empty() && venv != environment.end() && !venv->second.empty()) {
     const fs::path python = fs::path(venv->second) / "bin" / "python";
     if (is_executable(python)) return python.string();
   }
@@ -210,7 +230,8 @@ std::string find_python(const std::string& given, const std::string& directory, 
     // Installed as a wheel: ENVIRONMENT/lib/python3.11/site-packages/prefork/bin/prefork.
     const fs::path own = own_directory();
     const fs::path python = own / "../../../../.." / "bin" / "python3";
-    if (own.parent_path().parent_path().filename() == "site-packages" && is_executable(python)) return python.lexically_normal().string();
+    if (own.parent_path().parent_path().filename() == "site-packages" && is_executable(python))
+      return python.lexically_normal().string();
 #ifdef PREFORK_PYTHON_EXECUTABLE
     if (is_executable(PREFORK_PYTHON_EXECUTABLE)) return PREFORK_PYTHON_EXECUTABLE;
 #endif
@@ -226,16 +247,19 @@ std::string real_interpreter(const std::string& python, const Environment& envir
   std::ifstream file(python, std::ios::binary);
   char mark[2] = {};
   if (!file.read(mark, sizeof mark) || mark[0] != '#' || mark[1] != '!') return python;
-  const HelperOutput output = run_helper({python, "-c", "import sys; sys.stdout.write(sys.executable)"}, environment, "the setting python");
+  const HelperOutput output =
+      run_helper({python, "-c", "import sys; sys.stdout.write(sys.executable)"}, environment, "the setting python");
   return output.text.starts_with('/') ? output.text : python;
 }
 
 std::string python_package_directory(const Environment& environment) {
   std::vector<fs::path> candidates;
-  if (const auto given = environment.find("PREFORK_PYTHON_DIR"); given != environment.end()) candidates.emplace_back(given->second);
+  if (const auto given = environment.find("PREFORK_PYTHON_DIR"); given != environment.end())
+    candidates.emplace_back(given->second);
   // build/release/prefork beside python/prefork; site-packages/prefork/bin/prefork; PREFIX/bin/prefork with PREFIX/lib/prefork/python.
   const fs::path own = own_directory();
-  for (const char* from : {"../../python", "../..", "../python", "../lib/prefork/python", "../../../python"}) candidates.push_back(own / from);
+  for (const char* from : {"../../python", "../..", "../python", "../lib/prefork/python", "../../../python"})
+    candidates.push_back(own / from);
   for (const fs::path& candidate : candidates)
     if (fs::exists(candidate / "prefork" / "config.py")) return fs::weakly_canonical(candidate).string();
   return {};

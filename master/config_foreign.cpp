@@ -9,48 +9,59 @@ using Result = ForeignFlagResult;
 std::string no_need(const std::string&, Result&) { return "not needed here"; }
 
 const ForeignFlag kForeignFlags[] = {
-    {"--app", true, "prefork", [](const std::string& value, Result& result) -> std::string {
+    {"--app", true, "prefork",
+     [](const std::string& value, Result& result) -> std::string {
        result.assignments.emplace_back(value == "echo" ? "builtin_app" : "wsgi_app", value);
        return value == "echo" ? "the built-in application" : "the application";
      }},
-    {"--host", true, "uvicorn", [](const std::string& value, Result& result) -> std::string {
+    {"--host", true, "uvicorn",
+     [](const std::string& value, Result& result) -> std::string {
        result.host = value;
        return "first half of the setting bind";
      }},
-    {"--port", true, "uvicorn", [](const std::string& value, Result& result) -> std::string {
+    {"--port", true, "uvicorn",
+     [](const std::string& value, Result& result) -> std::string {
        result.port = value;
        return "second half of the setting bind";
      }},
-    {"--uds", true, "uvicorn", [](const std::string& value, Result& result) -> std::string {
+    {"--uds", true, "uvicorn",
+     [](const std::string& value, Result& result) -> std::string {
        result.assignments.emplace_back("bind", "unix:" + value);
        return "the setting bind with unix:" + value;
      }},
-    {"--fd", true, "uvicorn", [](const std::string& value, Result& result) -> std::string {
+    {"--fd", true, "uvicorn",
+     [](const std::string& value, Result& result) -> std::string {
        result.assignments.emplace_back("bind", "fd://" + value);
        return "the setting bind with fd://" + value;
      }},
-    {"--app-dir", true, "uvicorn", [](const std::string& value, Result& result) -> std::string {
+    {"--app-dir", true, "uvicorn",
+     [](const std::string& value, Result& result) -> std::string {
        result.assignments.emplace_back("pythonpath", value);
        return "the setting pythonpath";
      }},
-    {"--access-log", false, "uvicorn", [](const std::string& value, Result& result) -> std::string {
+    {"--access-log", false, "uvicorn",
+     [](const std::string& value, Result& result) -> std::string {
        result.assignments.emplace_back("accesslog", value == "true" ? "-" : "");
        return value == "true" ? "the setting accesslog with -" : "the setting accesslog without a file";
      }},
-    {"--http", true, "uvicorn and granian", [](const std::string& value, Result& result) -> std::string {
+    {"--http", true, "uvicorn and granian",
+     [](const std::string& value, Result& result) -> std::string {
        if (value == "2") result.refusal = "'2' given; prefork speaks HTTP/1.1, leave HTTP/2 to the proxy in front";
        return "requests are always parsed by llhttp";
      }},
-    {"--ws", true, "uvicorn", [](const std::string& value, Result& result) -> std::string {
+    {"--ws", true, "uvicorn",
+     [](const std::string& value, Result& result) -> std::string {
        if (value == "none") result.refusal = "'none' given; WebSockets cannot be switched off, remove their routes";
        return "WebSockets are spoken by the master";
      }},
-    {"--workers-max-rss", true, "granian", [](const std::string& value, Result& result) -> std::string {
+    {"--workers-max-rss", true, "granian",
+     [](const std::string& value, Result& result) -> std::string {
        result.assignments.emplace_back("max_worker_rss", value + "M");
        return "the setting max_worker_rss, in MiB";
      }},
     {"--use-colors", false, "uvicorn", no_need},
-    {"--h11-max-incomplete-event-size", true, "uvicorn", [](const std::string& value, Result& result) -> std::string {
+    {"--h11-max-incomplete-event-size", true, "uvicorn",
+     [](const std::string& value, Result& result) -> std::string {
        result.assignments.emplace_back("limit_request_head", value);
        return "the setting limit_request_head";
      }},
@@ -70,7 +81,7 @@ std::span<const ForeignFlag> foreign_flags() { return kForeignFlags; }
 std::optional<std::vector<std::string>> split_shell_words(std::string_view text) {
   std::vector<std::string> words;
   std::string word;
-  bool inside = false;   // a word has begun, if only with an empty pair of quotes
+  bool inside = false;  // a word has begun, if only with an empty pair of quotes
   for (std::size_t at = 0; at < text.size(); ++at) {
     const char c = text[at];
     if (c == ' ' || c == '\t' || c == '\r' || c == '\n') {
@@ -85,7 +96,8 @@ std::optional<std::vector<std::string>> split_shell_words(std::string_view text)
       word += text[at];
     } else if (c == '\'' || c == '"') {
       for (++at; at < text.size() && text[at] != c; ++at) {
-        const bool escape = c == '"' && text[at] == '\\' && at + 1 < text.size() && (text[at + 1] == '"' || text[at + 1] == '\\');
+        const bool escape =
+            c == '"' && text[at] == '\\' && at + 1 < text.size() && (text[at + 1] == '"' || text[at + 1] == '\\');
         if (escape) ++at;
         word += text[at];
       }

@@ -46,7 +46,8 @@ class Loader {
     apply(variables);
     apply(preset.assignments);
     apply(typed.assignments);
-    for (const ParsedArguments* parsed : {&preset, &typed}) line_.notices.insert(line_.notices.end(), parsed->notices.begin(), parsed->notices.end());
+    for (const ParsedArguments* parsed : {&preset, &typed})
+      line_.notices.insert(line_.notices.end(), parsed->notices.begin(), parsed->notices.end());
     resolve_config(line_);
     if (line_.config.check_config) line_.action = CommandLine::Action::CheckConfig;
     if (!line_.config.print_config.empty()) line_.action = CommandLine::Action::PrintConfig;
@@ -61,11 +62,13 @@ class Loader {
     if (!words) throw ConfigError("GUNICORN_CMD_ARGS: a quote is not closed in '" + found->second + "'", 1);
     ParsedArguments parsed = parse_arguments(*words, "GUNICORN_CMD_ARGS");
     // gunicorn takes no application from there.
-    std::erase_if(parsed.assignments, [](const Assignment& assignment) { return assignment.origin.ends_with(": APP"); });
+    std::erase_if(parsed.assignments,
+                  [](const Assignment& assignment) { return assignment.origin.ends_with(": APP"); });
     return parsed;
   }
 
-  void read_file(const ParsedArguments& typed, const ParsedArguments& preset, const std::vector<Assignment>& variables) {
+  void read_file(const ParsedArguments& typed, const ParsedArguments& preset,
+                 const std::vector<Assignment>& variables) {
     const auto last_text = [&](std::string_view setting) {
       if (auto text = typed.text_of(setting)) return *text;
       if (auto text = preset.text_of(setting)) return *text;
@@ -111,7 +114,8 @@ class Loader {
     const Kind kind = assignment.value.kind;
     if (kind == Kind::None) return;
     if (kind != Kind::Callable && kind != Kind::Text) {
-      throw ConfigError(place(assignment) + ": " + python_literal(assignment.value) + " given; allowed: a function, or its name as 'module.function'",
+      throw ConfigError(place(assignment) + ": " + python_literal(assignment.value) +
+                            " given; allowed: a function, or its name as 'module.function'",
                         exit_code_of(assignment.origin));
     }
     line_.config.hooks.emplace_back(assignment.setting->name);
@@ -156,8 +160,10 @@ CommandLine reload_config(const CommandLine& current) {
       const SettingValue before = read_setting(current.config, setting);
       const SettingValue after = read_setting(fresh.config, setting);
       if (before == after) continue;
-      fresh.notices.push_back({Notice::Level::Warning, std::string(setting.name) + " changed from " + python_literal(before) + " to " + python_literal(after) +
-                                                           ", which takes a restart or an upgrade (SIGUSR2); " + python_literal(before) + " is kept"});
+      fresh.notices.push_back({Notice::Level::Warning, std::string(setting.name) + " changed from " +
+                                                           python_literal(before) + " to " + python_literal(after) +
+                                                           ", which takes a restart or an upgrade (SIGUSR2); " +
+                                                           python_literal(before) + " is kept"});
       keep_setting(fresh.config, current.config, setting);
     }
   }

@@ -22,7 +22,7 @@ class ConfigError : public std::runtime_error {
   ConfigError(const std::string& line, int exit_code, std::string details = {})
       : std::runtime_error(line), exit_code_(exit_code), details_(std::move(details)) {}
 
-  [[nodiscard]] int exit_code() const { return exit_code_; }   // 2: the command line is wrong; 1: anything else
+  [[nodiscard]] int exit_code() const { return exit_code_; }  // 2: the command line is wrong; 1: anything else
   [[nodiscard]] const std::string& details() const { return details_; }
 
  private:
@@ -42,9 +42,9 @@ struct Notice {
 struct ControlCommand {
   enum class Verb { Reload, Stop, Status };
   Verb verb = Verb::Status;
-  std::string target;                        // control socket, pid file or process id; "" = the default control socket
+  std::string target;  // control socket, pid file or process id; "" = the default control socket
   std::string default_socket;
-  bool wait = false;                         // reload: until the new workers serve; stop: until the process is gone
+  bool wait = false;  // reload: until the new workers serve; stop: until the process is gone
   std::chrono::milliseconds timeout{120'000};
   bool json = false;
 };
@@ -54,14 +54,14 @@ struct CommandLine {
 
   Action action = Action::Serve;
   Config config;
-  std::map<std::string, std::string> origins;   // setting -> where its value comes from; absent: the default
+  std::map<std::string, std::string> origins;  // setting -> where its value comes from; absent: the default
   std::vector<Notice> notices;
   ControlCommand control;
 
   // What reload_config starts from.
-  std::vector<std::string> arguments;           // without the program's name
+  std::vector<std::string> arguments;  // without the program's name
   Environment environment;
-  std::string launch_directory;                 // relative configuration files start here, also after a chdir
+  std::string launch_directory;  // relative configuration files start here, also after a chdir
 };
 
 [[nodiscard]] Environment current_environment();
@@ -80,6 +80,6 @@ struct CommandLine {
 [[nodiscard]] std::string help_text(bool colour);
 [[nodiscard]] std::string print_config_text(const CommandLine& command_line);
 [[nodiscard]] std::string print_config_json(const CommandLine& command_line);
-[[nodiscard]] std::string settings_reference();   // docs/settings.md
+[[nodiscard]] std::string settings_reference();  // docs/settings.md
 
 }  // namespace prefork

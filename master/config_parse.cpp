@@ -37,8 +37,10 @@ class ArgumentParser {
     for (const SettingSection& section : setting_sections())
       for (const Setting& setting : section.settings) add(setting);
     for (const ForeignFlag& foreign : foreign_flags()) {
-      if (foreign.takes_value) add_option(foreign.flags, {.foreign = &foreign});
-      else add_flag(with_negations(split_words(foreign.flags, ',')), {.foreign = &foreign});
+      if (foreign.takes_value)
+        add_option(foreign.flags, {.foreign = &foreign});
+      else
+        add_flag(with_negations(split_words(foreign.flags, ',')), {.foreign = &foreign});
     }
     add_flag("-h,--help", {.special = &ParsedArguments::help});
     add_flag("-v,--version", {.special = &ParsedArguments::version});
@@ -121,15 +123,19 @@ class ArgumentParser {
       const bool optional = target->setting->bare != nullptr;
       if (!optional && !is_switch(*target->setting)) continue;
       const auto choices = split_words(optional ? target->setting->choices : "true|false", '|');
-      const bool follows = at + 1 < words.size() && !words[at + 1].empty() && std::find(choices.begin(), choices.end(), words[at + 1]) != choices.end();
-      if (follows) result.back() += "=" + words[++at];
-      else if (optional) result.back() += std::string("=") + target->setting->bare;
+      const bool follows = at + 1 < words.size() && !words[at + 1].empty() &&
+                           std::find(choices.begin(), choices.end(), words[at + 1]) != choices.end();
+      if (follows)
+        result.back() += "=" + words[++at];
+      else if (optional)
+        result.back() += std::string("=") + target->setting->bare;
     }
     return result;
   }
 
   // The flags of each option as they were written, for messages: -w and --workers are one option.
-  [[nodiscard]] std::unordered_map<const CLI::Option*, std::vector<std::string>> used_flags(const std::vector<std::string>& words) const {
+  [[nodiscard]] std::unordered_map<const CLI::Option*, std::vector<std::string>> used_flags(
+      const std::vector<std::string>& words) const {
     std::unordered_map<const CLI::Option*, std::vector<std::string>> used;
     for (const std::string& word : words) {
       if (word == "--") break;
@@ -155,7 +161,8 @@ class ArgumentParser {
       for (std::size_t at = before; at < foreign_.assignments.size(); ++at)
         assign(*find_setting(foreign_.assignments[at].first), foreign_.assignments[at].second, flag);
     } else {
-      if (const auto renamed = renamed_.find(flag); renamed != renamed_.end()) note(flag + " is the setting " + renamed->second + " here");
+      if (const auto renamed = renamed_.find(flag); renamed != renamed_.end())
+        note(flag + " is the setting " + renamed->second + " here");
       assign(*target.setting, text, flag);
     }
   }
@@ -203,7 +210,10 @@ class ArgumentParser {
       throw ConfigError(text + (nearest.empty() ? "; see prefork --help" : "; did you mean " + nearest + "?"), 2);
     }
     for (const std::string& word : remaining)
-      if (word != "--") throw ConfigError(origin_prefix_ + "'" + word + "' given after the application " + positional_->results().front() + "; allowed: one application", 2);
+      if (word != "--")
+        throw ConfigError(origin_prefix_ + "'" + word + "' given after the application " +
+                              positional_->results().front() + "; allowed: one application",
+                          2);
   }
 
   std::string origin_prefix_;
@@ -233,11 +243,15 @@ std::optional<std::string> ParsedArguments::text_of(std::string_view name) const
 ControlCommand parse_control_command(const std::vector<std::string>& arguments, const Environment& environment) {
   const std::string& verb = arguments.front();
   ControlCommand command;
-  command.verb = verb == "reload" ? ControlCommand::Verb::Reload : verb == "stop" ? ControlCommand::Verb::Stop : ControlCommand::Verb::Status;
+  command.verb = verb == "reload" ? ControlCommand::Verb::Reload
+                 : verb == "stop" ? ControlCommand::Verb::Stop
+                                  : ControlCommand::Verb::Status;
   command.default_socket = default_control_socket(environment);
   double seconds = 120;
-  CLI::App app("Speaks to a running server. TARGET is its control socket, its pid file or its process id.", "prefork " + verb);
-  app.add_option("TARGET", command.target, "control socket, pid file or process id; default: " + command.default_socket);
+  CLI::App app("Speaks to a running server. TARGET is its control socket, its pid file or its process id.",
+               "prefork " + verb);
+  app.add_option("TARGET", command.target,
+                 "control socket, pid file or process id; default: " + command.default_socket);
   if (command.verb != ControlCommand::Verb::Status) {
     app.add_flag("--wait", command.wait, "come back when it is done; exit with 1 and the reason when it failed");
     app.add_option("--timeout", seconds, "seconds to wait")->check(CLI::NonNegativeNumber);

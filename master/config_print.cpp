@@ -72,15 +72,18 @@ std::string flags(const Setting& setting) {
 void add_working(std::string& text, const SettingSection& section) {
   text += "| setting | flags | default | meaning | allowed | SIGHUP |\n|---|---|---|---|---|---|\n";
   for (const Setting& setting : section.settings) {
-    text += "| " + names(setting) + " | " + flags(setting) + " | " + default_text(setting) + " | " + escaped_cell(setting.help) + " | " +
-            escaped_cell(allowed_values(setting)) + " | " + (setting.on_reload == OnReload::Applies ? "applies" : "keeps") + " |\n";
+    text += "| " + names(setting) + " | " + flags(setting) + " | " + default_text(setting) + " | " +
+            escaped_cell(setting.help) + " | " + escaped_cell(allowed_values(setting)) + " | " +
+            (setting.on_reload == OnReload::Applies ? "applies" : "keeps") + " |\n";
   }
 }
 
 void add_refused(std::string& text, const SettingSection& section) {
   text += "| setting | flags | what happens | what to do |\n|---|---|---|---|\n";
   for (const Setting& setting : section.settings) {
-    std::string fate = setting.fate == Fate::Refused ? "refused" : setting.fate == Fate::Warned ? "warning" : "no effect";
+    std::string fate = setting.fate == Fate::Refused  ? "refused"
+                       : setting.fate == Fate::Warned ? "warning"
+                                                      : "no effect";
     const auto inert = split_words(setting.inert, '|');
     if (!inert.empty()) {
       fate += ", except";
@@ -89,7 +92,8 @@ void add_refused(std::string& text, const SettingSection& section) {
         fate += code(inert[at]);
       }
     }
-    text += "| " + names(setting) + " | " + flags(setting) + " | " + fate + " | " + escaped_cell(setting.advice) + " |\n";
+    text +=
+        "| " + names(setting) + " | " + flags(setting) + " | " + fate + " | " + escaped_cell(setting.advice) + " |\n";
   }
 }
 
@@ -100,10 +104,14 @@ std::string print_config_text(const CommandLine& line) {
   for (const SettingSection& section : setting_sections()) {
     std::vector<std::pair<std::string, std::string>> rows;
     for (const Setting& setting : section.settings)
-      if (has_field(setting)) rows.emplace_back((is_about_this_run(setting) ? "# " : "") + std::string(setting.name) + " = " + literal(line.config, setting), origin_of(line, setting));
+      if (has_field(setting))
+        rows.emplace_back((is_about_this_run(setting) ? "# " : "") + std::string(setting.name) + " = " +
+                              literal(line.config, setting),
+                          origin_of(line, setting));
     if (rows.empty()) continue;
     text += "# " + std::string(section.title) + "\n";
-    for (const auto& [row, origin] : rows) text += row + std::string(row.size() < 48 ? 48 - row.size() : 0, ' ') + "  # " + origin + "\n";
+    for (const auto& [row, origin] : rows)
+      text += row + std::string(row.size() < 48 ? 48 - row.size() : 0, ' ') + "  # " + origin + "\n";
     text += "\n";
   }
   text += "# hooks:";
@@ -117,17 +125,20 @@ std::string print_config_json(const CommandLine& line) {
   for (const SettingSection& section : setting_sections()) {
     for (const Setting& setting : section.settings) {
       if (!has_field(setting)) continue;
-      text += separator + std::string("    ") + json_string(setting.name) + ": {\"value\": " + json_text(read_setting(line.config, setting)) +
+      text += separator + std::string("    ") + json_string(setting.name) +
+              ": {\"value\": " + json_text(read_setting(line.config, setting)) +
               ", \"origin\": " + json_string(origin_of(line, setting)) + "}";
       separator = ",\n";
     }
   }
   text += "\n  },\n  \"hooks\": " + json_text(SettingValue::from_list(line.config.hooks));
-  text += ",\n  \"config_file\": " + (line.config.config_path.empty() ? "null" : json_string(line.config.config_path)) + ",\n  \"notices\": [";
+  text += ",\n  \"config_file\": " + (line.config.config_path.empty() ? "null" : json_string(line.config.config_path)) +
+          ",\n  \"notices\": [";
   separator = "\n";
   static constexpr const char* kLevels[] = {"debug", "info", "warning"};
   for (const Notice& notice : line.notices) {
-    text += separator + std::string("    {\"level\": ") + json_string(kLevels[static_cast<int>(notice.level)]) + ", \"text\": " + json_string(notice.text) + "}";
+    text += separator + std::string("    {\"level\": ") + json_string(kLevels[static_cast<int>(notice.level)]) +
+            ", \"text\": " + json_string(notice.text) + "}";
     separator = ",\n";
   }
   return text + (line.notices.empty() ? "]\n}\n" : "\n  ]\n}\n");
@@ -141,18 +152,23 @@ std::string settings_reference() {
       "1. the default;\n"
       "2. `PORT`, `WEB_CONCURRENCY`, `FORWARDED_ALLOW_IPS`, `SENDFILE` and `SCRIPT_NAME`, which platforms set;\n"
       "3. the configuration file: `-c FILE`, else `./prefork.conf.py`, else `./gunicorn.conf.py`;\n"
-      "4. an environment variable `PREFORK_` and the setting's name in capitals, such as `PREFORK_QUEUE_SIZE`; lists with commas between\n"
+      "4. an environment variable `PREFORK_` and the setting's name in capitals, such as `PREFORK_QUEUE_SIZE`; lists "
+      "with commas between\n"
       "   their entries, `raw_env` and `header` with one entry a line;\n"
       "5. `GUNICORN_CMD_ARGS`, split as a shell does;\n"
       "6. the command line.\n\n"
-      "`prefork --print-config APP` shows every value and where it comes from; `--print-config=json` does so for programs. Times are in\n"
-      "seconds, with fractions or a unit: `0.5`, `200ms`, `2m`. Sizes are in bytes and take `K`, `M` and `G`. Every switch `--x` has its\n"
+      "`prefork --print-config APP` shows every value and where it comes from; `--print-config=json` does so for "
+      "programs. Times are in\n"
+      "seconds, with fractions or a unit: `0.5`, `200ms`, `2m`. Sizes are in bytes and take `K`, `M` and `G`. Every "
+      "switch `--x` has its\n"
       "`--no-x`. The last column says whether SIGHUP applies a changed value or keeps the old one until a restart.\n\n"
-      "A wrong command line ends with exit status 2, a wrong variable or configuration file with 1, both with one line that names the\n"
+      "A wrong command line ends with exit status 2, a wrong variable or configuration file with 1, both with one line "
+      "that names the\n"
       "place, what was given and what is allowed.\n";
   for (const SettingSection& section : setting_sections()) {
     text += "\n## " + std::string(section.title) + "\n\n";
-    const bool works = std::any_of(section.settings.begin(), section.settings.end(), [](const Setting& setting) { return setting.fate == Fate::Works; });
+    const bool works = std::any_of(section.settings.begin(), section.settings.end(),
+                                   [](const Setting& setting) { return setting.fate == Fate::Works; });
     works ? add_working(text, section) : add_refused(text, section);
   }
   return text;

@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 struct WorkerClass {
   const char* name;
   const char* interface;
-  const char* loop;   // "" = as asgi_loop says
+  const char* loop;  // "" = as asgi_loop says
 };
 
 constexpr WorkerClass kWorkerClasses[] = {
@@ -39,12 +39,18 @@ constexpr WorkerClass kWorkerClasses[] = {
 
 std::string advice_for_class(const std::string& name) {
   if (name.find("gevent") != std::string::npos || name.find("eventlet") != std::string::npos) {
-    return "'" + name + "' given; there are no green threads here. Use threads instead (--threads 32 or more: a waiting thread delays no request) and remove "
+    return "'" + name +
+           "' given; there are no green threads here. Use threads instead (--threads 32 or more: a waiting thread "
+           "delays no request) and remove "
            "monkey patching; allowed: sync, gthread, asgi";
   }
   if (name.find("tornado") != std::string::npos)
-    return "'" + name + "' given; Tornado applications run their own server. Serve WSGI or ASGI applications; allowed: sync, gthread, asgi";
-  return "'" + name + "' given; a worker class of your own cannot run here. Move its code to the hooks post_fork, post_worker_init and worker_exit; allowed: " +
+    return "'" + name +
+           "' given; Tornado applications run their own server. Serve WSGI or ASGI applications; allowed: sync, "
+           "gthread, asgi";
+  return "'" + name +
+         "' given; a worker class of your own cannot run here. Move its code to the hooks post_fork, post_worker_init "
+         "and worker_exit; allowed: " +
          "sync, gthread, asgi, uvicorn.workers.UvicornWorker";
 }
 
@@ -76,17 +82,23 @@ class Resolver {
   [[nodiscard]] bool given(const char* setting) const { return line_.origins.contains(setting); }
 
   // Relative paths start where the server works, as they do for gunicorn after its chdir.
-  [[nodiscard]] std::string absolute(const std::string& path) const { return (fs::path(config_.chdir) / path).lexically_normal().string(); }
+  [[nodiscard]] std::string absolute(const std::string& path) const {
+    return (fs::path(config_.chdir) / path).lexically_normal().string();
+  }
 
   void places() {
     const std::string given_directory = config_.chdir;
     config_.chdir = (fs::path(line_.launch_directory) / given_directory).lexically_normal().string();
     if (config_.chdir.size() > 1 && config_.chdir.ends_with('/')) config_.chdir.pop_back();
-    if (!given_directory.empty() && !fs::is_directory(config_.chdir)) refuse("chdir", "'" + given_directory + "' given; allowed: a directory that exists");
+    if (!given_directory.empty() && !fs::is_directory(config_.chdir))
+      refuse("chdir", "'" + given_directory + "' given; allowed: a directory that exists");
     config_.python = find_python(config_.python, line_.launch_directory, line_.environment);
-    if (given("python") && access(config_.python.c_str(), X_OK) != 0) refuse("python", "'" + config_.python + "' given; allowed: a Python interpreter that can be run");
+    if (given("python") && access(config_.python.c_str(), X_OK) != 0)
+      refuse("python", "'" + config_.python + "' given; allowed: a Python interpreter that can be run");
     config_.python = real_interpreter(config_.python, line_.environment);
-    for (const auto& [name, field] : {std::pair{"env_file", &Config::env_file}, {"logconfig", &Config::logconfig}, {"logconfig_json", &Config::logconfig_json}}) {
+    for (const auto& [name, field] : {std::pair{"env_file", &Config::env_file},
+                                      {"logconfig", &Config::logconfig},
+                                      {"logconfig_json", &Config::logconfig_json}}) {
       std::string& path = config_.*field;
       if (path.empty()) continue;
       path = absolute(path);
@@ -95,14 +107,17 @@ class Resolver {
   }
 
   void application() {
-    if (!config_.builtin_app.empty() && !config_.app.empty()) refuse("builtin_app", "'" + config_.builtin_app + "' given beside the application '" + config_.app + "'; allowed: one of them");
+    if (!config_.builtin_app.empty() && !config_.app.empty())
+      refuse("builtin_app",
+             "'" + config_.builtin_app + "' given beside the application '" + config_.app + "'; allowed: one of them");
     const std::string module = config_.app.substr(0, config_.app.find(':'));
     if (module.ends_with(".py") || module.find('/') != std::string::npos) {
       std::string name = module.ends_with(".py") ? module.substr(0, module.size() - 3) : module;
       while (name.starts_with("./")) name.erase(0, 2);
       for (char& c : name) c = c == '/' ? '.' : c;
       const auto colon = config_.app.find(':');
-      refuse("wsgi_app", "'" + config_.app + "' given, which is a file; did you mean '" + name + (colon == std::string::npos ? ":application" : config_.app.substr(colon)) + "'?");
+      refuse("wsgi_app", "'" + config_.app + "' given, which is a file; did you mean '" + name +
+                             (colon == std::string::npos ? ":application" : config_.app.substr(colon)) + "'?");
     }
     if (!given("default_proc_name") && !config_.app.empty()) config_.default_proc_name = config_.app;
   }
@@ -113,11 +128,14 @@ class Resolver {
       if (config_.worker_class == candidate.name) found = &candidate;
     if (found == nullptr) refuse("worker_class", advice_for_class(config_.worker_class));
     const std::string interface = found->interface;
-    if (config_.interface == "auto") config_.interface = interface;
+    if (config_.interface == "auto")
+      config_.interface = interface;
     else if (interface != "auto" && config_.interface != interface && given("interface"))
-      refuse("worker_class", "'" + config_.worker_class + "' given, which is " + interface + ", beside interface '" + config_.interface + "'; allowed: one of them");
+      refuse("worker_class", "'" + config_.worker_class + "' given, which is " + interface + ", beside interface '" +
+                                 config_.interface + "'; allowed: one of them");
     if (found->loop[0] != '\0' && config_.asgi_loop == "auto") config_.asgi_loop = found->loop;
-    if (config_.worker_class != "auto") say(Notice::Level::Debug, "worker class " + config_.worker_class + " means interface " + config_.interface);
+    if (config_.worker_class != "auto")
+      say(Notice::Level::Debug, "worker class " + config_.worker_class + " means interface " + config_.interface);
   }
 
   void addresses() {
@@ -128,7 +146,9 @@ class Resolver {
       if (!address) refuse("bind", "'" + text + "' given; allowed: " + std::string(kBindAddressForms));
       config_.bind_addresses.push_back(std::move(*address));
     }
-    if (config_.health_path.size() > 2) refuse("health_path", std::to_string(config_.health_path.size()) + " paths given; allowed: a liveness path and a readiness path");
+    if (config_.health_path.size() > 2)
+      refuse("health_path", std::to_string(config_.health_path.size()) +
+                                " paths given; allowed: a liveness path and a readiness path");
   }
 
   void numbers() {
@@ -173,7 +193,9 @@ class Resolver {
     if (first == std::string::npos || text[first] == '#') return;
     text = text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
     if (text.starts_with("export ")) text.erase(0, 7);
-    if (!check::variable(text)) throw ConfigError(config_.env_file + ":" + std::to_string(number) + ": '" + text + "' given; allowed: KEY=VALUE", 1);
+    if (!check::variable(text))
+      throw ConfigError(config_.env_file + ":" + std::to_string(number) + ": '" + text + "' given; allowed: KEY=VALUE",
+                        1);
     const auto start = text.find('=') + 1;
     if (text.size() >= start + 2 && (text[start] == '"' || text[start] == '\'') && text.back() == text[start]) {
       text.pop_back();
@@ -184,14 +206,19 @@ class Resolver {
 
   void logs() {
     if (config_.logconfig.ends_with(".yaml") || config_.logconfig.ends_with(".yml"))
-      refuse("logconfig", "'" + config_.logconfig + "' given; YAML is not read: convert it to JSON, or set logconfig_dict in the configuration file");
-    if (config_.logconfig.ends_with(".json") && config_.logconfig_json.empty()) std::swap(config_.logconfig, config_.logconfig_json);
+      refuse("logconfig",
+             "'" + config_.logconfig +
+                 "' given; YAML is not read: convert it to JSON, or set logconfig_dict in the configuration file");
+    if (config_.logconfig.ends_with(".json") && config_.logconfig_json.empty())
+      std::swap(config_.logconfig, config_.logconfig_json);
     if (config_.access_log_json && config_.accesslog.empty() && !given("accesslog")) config_.accesslog = "-";
   }
 
   void control_socket() {
-    if (!config_.control_socket.empty()) config_.control_socket = absolute(config_.control_socket);
-    else config_.control_socket = default_control_socket(line_.environment);
+    if (!config_.control_socket.empty())
+      config_.control_socket = absolute(config_.control_socket);
+    else
+      config_.control_socket = default_control_socket(line_.environment);
     if (!config_.control_socket.empty() || config_.control_socket_disable) return;
     config_.control_socket_disable = true;
     say(Notice::Level::Info, "no control socket: neither XDG_RUNTIME_DIR nor HOME is set; --control-socket names one");
@@ -199,9 +226,11 @@ class Resolver {
 
   void advise() {
     if (config_.daemon && line_.environment.contains("NOTIFY_SOCKET"))
-      say(Notice::Level::Warning, "daemon is set although systemd started this server and waits for it; remove daemon from the configuration");
+      say(Notice::Level::Warning,
+          "daemon is set although systemd started this server and waits for it; remove daemon from the configuration");
     if (config_.interface == "asgi" && config_.threads > 1)
-      say(Notice::Level::Info, "threads has no effect on ASGI applications, whose event loop is one thread; raise workers");
+      say(Notice::Level::Info,
+          "threads has no effect on ASGI applications, whose event loop is one thread; raise workers");
     if (config_.max_requests_jitter > 0 && config_.max_requests == 0)
       say(Notice::Level::Warning, "max_requests_jitter has no effect without max_requests");
   }

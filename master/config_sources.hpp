@@ -16,7 +16,7 @@ namespace prefork {
 struct Assignment {
   const Setting* setting;
   SettingValue value;
-  std::string origin;   // "--workers", "GUNICORN_CMD_ARGS: -w", "PREFORK_WORKERS", "gunicorn.conf.py:3"
+  std::string origin;  // "--workers", "GUNICORN_CMD_ARGS: -w", "PREFORK_WORKERS", "gunicorn.conf.py:3"
 };
 
 // 2 for what was typed on a command line, 1 for the rest.
@@ -32,23 +32,24 @@ struct ParsedArguments {
   bool version = false;
   bool settings_reference = false;
 
-  [[nodiscard]] std::optional<std::string> text_of(std::string_view setting) const;   // the last text given for it
+  [[nodiscard]] std::optional<std::string> text_of(std::string_view setting) const;  // the last text given for it
 };
 
 // source: "" for the command line, otherwise the variable that holds the arguments. Throws ConfigError.
 [[nodiscard]] ParsedArguments parse_arguments(const std::vector<std::string>& arguments, std::string_view source);
-[[nodiscard]] ControlCommand parse_control_command(const std::vector<std::string>& arguments, const Environment& environment);
+[[nodiscard]] ControlCommand parse_control_command(const std::vector<std::string>& arguments,
+                                                   const Environment& environment);
 
 // Flags of uvicorn and granian whose meaning takes more than another name.
 struct ForeignFlag {
-  const char* flags;            // "--uds", or "--access-log" with its --no- form when it takes no value
+  const char* flags;  // "--uds", or "--access-log" with its --no- form when it takes no value
   bool takes_value;
-  const char* server;           // whose flag it is
+  const char* server;  // whose flag it is
   // Assigns with `set`; returns what to say at debug level.
   std::string (*translate)(const std::string& value, struct ForeignFlagResult& result);
 };
 struct ForeignFlagResult {
-  std::vector<std::pair<const char*, std::string>> assignments;   // setting, text
+  std::vector<std::pair<const char*, std::string>> assignments;  // setting, text
   std::string refusal;
   std::optional<std::string> host;
   std::optional<std::string> port;
@@ -63,18 +64,19 @@ struct ForeignFlagResult {
 [[nodiscard]] std::vector<Assignment> prefork_variables(const Environment& environment, std::vector<Notice>& notices);
 
 struct ConfigFile {
-  std::string kind;      // "file", "module", "": there is none
-  std::string path;      // absolute path, or the module's name
-  std::string shown;     // as the operator wrote it
+  std::string kind;   // "file", "module", "": there is none
+  std::string path;   // absolute path, or the module's name
+  std::string shown;  // as the operator wrote it
   std::vector<Assignment> assignments;
   std::vector<Notice> notices;
 };
 // location: PATH, file:PATH, python:MODULE, or "" for the default files of the directory.
-[[nodiscard]] ConfigFile read_config_file(const std::string& location, const std::string& directory, const std::string& python,
-                                          const Environment& environment);
+[[nodiscard]] ConfigFile read_config_file(const std::string& location, const std::string& directory,
+                                          const std::string& python, const Environment& environment);
 
 // The interpreter of the application's environment, for a --python that may be "".
-[[nodiscard]] std::string find_python(const std::string& given, const std::string& directory, const Environment& environment);
+[[nodiscard]] std::string find_python(const std::string& given, const std::string& directory,
+                                      const Environment& environment);
 
 // The program behind a script that only chooses one, as version managers put on PATH: whoever embeds the interpreter needs
 // the program itself.

@@ -16,7 +16,8 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
       }
       const std::size_t changed = a[i - 1] == b[j - 1] ? 0 : 1;
       cost[i][j] = std::min({cost[i - 1][j] + 1, cost[i][j - 1] + 1, cost[i - 1][j - 1] + changed});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) cost[i][j] = std::min(cost[i][j], cost[i - 2][j - 2] + 1);
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        cost[i][j] = std::min(cost[i][j], cost[i - 2][j - 2] + 1);
     }
   }
   return cost[a.size()][b.size()];
@@ -55,7 +56,8 @@ const Setting* find_setting(std::string_view name) {
 
 std::string nearest_name(std::string_view mistyped, std::span<const std::string> names) {
   std::string nearest;
-  std::size_t least = std::max<std::size_t>(mistyped.size() / 4, 1) + 1;   // more mistakes than one in four letters make another word
+  std::size_t least =
+      std::max<std::size_t>(mistyped.size() / 4, 1) + 1;  // more mistakes than one in four letters make another word
   for (const std::string& name : names) {
     const std::size_t distance = edit_distance(mistyped, name);
     if (distance >= least) continue;

@@ -51,14 +51,16 @@ std::optional<long long> parse_integer(std::string text, bool leading_zero_is_oc
   }
   long long value = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, base);
-  if (digits.empty() || digits.front() == '-' || error != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
+  if (digits.empty() || digits.front() == '-' || error != std::errc{} || end != digits.data() + digits.size())
+    return std::nullopt;
   return negative ? -value : value;
 }
 
 std::optional<double> parse_decimal(std::string_view text) {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || error != std::errc{} || end != text.data() + text.size() || !std::isfinite(value)) return std::nullopt;
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size() || !std::isfinite(value))
+    return std::nullopt;
   return value;
 }
 
@@ -66,7 +68,10 @@ std::optional<double> parse_decimal(std::string_view text) {
 std::optional<std::int64_t> parse_duration(const std::string& given, double unit) {
   const std::string word = lower(trimmed(given));
   std::string_view text(word);
-  static constexpr struct { std::string_view suffix; double microseconds; } kUnits[] = {{"us", 1}, {"ms", 1e3}, {"s", 1e6}, {"m", 6e7}, {"h", 3.6e9}};
+  static constexpr struct {
+    std::string_view suffix;
+    double microseconds;
+  } kUnits[] = {{"us", 1}, {"ms", 1e3}, {"s", 1e6}, {"m", 6e7}, {"h", 3.6e9}};
   for (const auto& [suffix, microseconds] : kUnits) {
     if (!text.ends_with(suffix)) continue;
     text.remove_suffix(suffix.size());
@@ -82,11 +87,14 @@ std::optional<std::int64_t> parse_duration(const std::string& given, double unit
 std::optional<std::uint64_t> parse_size(const std::string& given) {
   const std::string word = lower(trimmed(given));
   std::string_view text(word);
-  if (text.ends_with("ib")) text.remove_suffix(2);
-  else if (text.ends_with("b")) text.remove_suffix(1);
+  if (text.ends_with("ib"))
+    text.remove_suffix(2);
+  else if (text.ends_with("b"))
+    text.remove_suffix(1);
   double unit = 1;
   static constexpr std::string_view kPrefixes = "kmgt";
-  if (const auto power = text.empty() ? std::string_view::npos : kPrefixes.find(text.back()); power != std::string_view::npos) {
+  if (const auto power = text.empty() ? std::string_view::npos : kPrefixes.find(text.back());
+      power != std::string_view::npos) {
     unit = std::pow(1024.0, static_cast<double>(power + 1));
     text.remove_suffix(1);
   }
@@ -107,7 +115,8 @@ std::string seconds_text(std::int64_t microseconds) {
 // Stores a value in a field of each type; false when the value does not fit.
 class Assigner {
  public:
-  Assigner(Config& config, const Setting& setting, const SettingValue& value) : config_(config), setting_(setting), value_(value) {}
+  Assigner(Config& config, const Setting& setting, const SettingValue& value)
+      : config_(config), setting_(setting), value_(value) {}
 
   // What was wrong: the value, or the one entry of a list.
   [[nodiscard]] const SettingValue& wrong() const { return wrong_ ? *wrong_ : value_; }
@@ -116,27 +125,33 @@ class Assigner {
 
   bool operator()(bool Config::*field) {
     // gunicorn takes None for False.
-    const auto parsed = value_.kind == Kind::None ? std::optional(false) : is_scalar() ? parse_bool(value_.text) : std::nullopt;
+    const auto parsed = value_.kind == Kind::None ? std::optional(false)
+                        : is_scalar()             ? parse_bool(value_.text)
+                                                  : std::nullopt;
     if (parsed) config_.*field = *parsed;
     return parsed.has_value();
   }
 
   bool operator()(int Config::*field) {
     if (setting_.shape == Shape::Workers && value_.kind == Kind::Text && lower(trimmed(value_.text)) == "auto") {
-      config_.*field = 0;   // resolved once everything is read
+      config_.*field = 0;  // resolved once everything is read
       return true;
     }
     std::optional<long long> number;
-    if (value_.kind == Kind::Bool) number = value_.text == "true";   // as in Python, where True is 1
-    if (value_.kind == Kind::Int || value_.kind == Kind::Text) number = parse_integer(value_.text, setting_.shape == Shape::Mode);
-    if (!number || *number < setting_.min || *number > std::min<long long>(setting_.max, std::numeric_limits<int>::max())) return false;
+    if (value_.kind == Kind::Bool) number = value_.text == "true";  // as in Python, where True is 1
+    if (value_.kind == Kind::Int || value_.kind == Kind::Text)
+      number = parse_integer(value_.text, setting_.shape == Shape::Mode);
+    if (!number || *number < setting_.min ||
+        *number > std::min<long long>(setting_.max, std::numeric_limits<int>::max()))
+      return false;
     config_.*field = static_cast<int>(*number);
     return true;
   }
 
   bool operator()(std::uint64_t Config::*field) {
     const auto size = is_number_or_text() ? parse_size(value_.text) : std::nullopt;
-    if (!size || *size < static_cast<std::uint64_t>(setting_.min) || *size > static_cast<std::uint64_t>(setting_.max)) return false;
+    if (!size || *size < static_cast<std::uint64_t>(setting_.min) || *size > static_cast<std::uint64_t>(setting_.max))
+      return false;
     config_.*field = *size;
     return true;
   }
@@ -174,10 +189,14 @@ class Assigner {
 
   bool operator()(std::vector<std::string> Config::*field) {
     std::vector<std::string> entries;
-    if (value_.kind == Kind::Text && setting_.shape == Shape::CommaList) entries = split_words(value_.text, ',');
-    else if (value_.kind == Kind::Text && !value_.text.empty()) entries = {value_.text};
-    else if (value_.kind == Kind::List) entries = value_.items;
-    else if (value_.kind != Kind::None && value_.kind != Kind::Text) return false;
+    if (value_.kind == Kind::Text && setting_.shape == Shape::CommaList)
+      entries = split_words(value_.text, ',');
+    else if (value_.kind == Kind::Text && !value_.text.empty())
+      entries = {value_.text};
+    else if (value_.kind == Kind::List)
+      entries = value_.items;
+    else if (value_.kind != Kind::None && value_.kind != Kind::Text)
+      return false;
     for (std::string& entry : entries) {
       entry = trimmed(entry);
       if (setting_.check == nullptr || setting_.check(entry)) continue;
@@ -191,18 +210,24 @@ class Assigner {
   bool operator()(std::map<std::string, std::string> Config::*field) {
     if (value_.kind != Kind::Map) return false;
     (config_.*field).clear();
-    for (std::size_t at = 0; at + 1 < value_.items.size(); at += 2) (config_.*field)[value_.items[at]] = value_.items[at + 1];
+    for (std::size_t at = 0; at + 1 < value_.items.size(); at += 2)
+      (config_.*field)[value_.items[at]] = value_.items[at + 1];
     return true;
   }
 
  private:
-  [[nodiscard]] bool is_number_or_text() const { return value_.kind == Kind::Int || value_.kind == Kind::Float || value_.kind == Kind::Text; }
+  [[nodiscard]] bool is_number_or_text() const {
+    return value_.kind == Kind::Int || value_.kind == Kind::Float || value_.kind == Kind::Text;
+  }
   [[nodiscard]] bool is_scalar() const { return is_number_or_text() || value_.kind == Kind::Bool; }
 
   bool assign_json(std::string& field) {
-    if (value_.kind == Kind::None) field.clear();
-    else if (value_.kind == Kind::Map || value_.kind == Kind::Text) field = value_.text;
-    else return false;
+    if (value_.kind == Kind::None)
+      field.clear();
+    else if (value_.kind == Kind::Map || value_.kind == Kind::Text)
+      field = value_.text;
+    else
+      return false;
     if (field == "{}") field.clear();
     return field.empty() || field.starts_with('{') || field == "@file";
   }
@@ -238,9 +263,10 @@ std::string range_text(const std::string& what, const Setting& setting) {
 }
 
 std::string joined_with_or(std::vector<std::string> words) {
-  std::erase(words, "");   // nothing at all may be chosen, which goes without saying
+  std::erase(words, "");  // nothing at all may be chosen, which goes without saying
   std::string text;
-  for (std::size_t at = 0; at < words.size(); ++at) text += (at == 0 ? "" : at + 1 == words.size() ? " or " : ", ") + words[at];
+  for (std::size_t at = 0; at < words.size(); ++at)
+    text += (at == 0 ? "" : at + 1 == words.size() ? " or " : ", ") + words[at];
   return text;
 }
 
@@ -255,7 +281,9 @@ std::optional<std::string> assign_setting(Config& config, const Setting& setting
 std::string allowed_values(const Setting& setting) {
   struct Describe {
     const Setting& setting;
-    std::string operator()(std::monostate) const { return setting.shape == Shape::Callable ? "a function" : "any value"; }
+    std::string operator()(std::monostate) const {
+      return setting.shape == Shape::Callable ? "a function" : "any value";
+    }
     std::string operator()(bool Config::*) const { return "true or false"; }
     std::string operator()(int Config::*) const {
       if (setting.shape == Shape::Workers) return range_text("a whole number", setting) + ", or auto";
@@ -300,12 +328,16 @@ SettingValue read_setting(const Config& config, const Setting& setting) {
     SettingValue operator()(std::monostate) const { return {}; }
     SettingValue operator()(bool Config::*field) const { return {Kind::Bool, config.*field ? "true" : "false", {}}; }
     SettingValue operator()(int Config::*field) const { return {Kind::Int, std::to_string(config.*field), {}}; }
-    SettingValue operator()(std::uint64_t Config::*field) const { return {Kind::Int, std::to_string(config.*field), {}}; }
+    SettingValue operator()(std::uint64_t Config::*field) const {
+      return {Kind::Int, std::to_string(config.*field), {}};
+    }
     SettingValue operator()(std::chrono::milliseconds Config::*field) const {
       const auto count = (config.*field).count();
       return {count % 1000 == 0 ? Kind::Int : Kind::Float, seconds_text(count * 1000), {}};
     }
-    SettingValue operator()(std::chrono::microseconds Config::*field) const { return {Kind::Int, std::to_string((config.*field).count()), {}}; }
+    SettingValue operator()(std::chrono::microseconds Config::*field) const {
+      return {Kind::Int, std::to_string((config.*field).count()), {}};
+    }
     SettingValue operator()(std::string Config::*field) const {
       return (config.*field).empty() ? SettingValue{} : SettingValue{Kind::Text, config.*field, {}};
     }

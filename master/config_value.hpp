@@ -16,16 +16,19 @@ struct SettingValue {
   enum class Kind { None, Bool, Int, Float, Text, List, Map, Callable, Other };
 
   Kind kind = Kind::None;
-  std::string text;                 // None: ""; Bool: true, false; List and Map: unused; Callable and Other: what it is
-  std::vector<std::string> items;   // List: the entries; Map: key, value, key, value ...
+  std::string text;                // None: ""; Bool: true, false; List and Map: unused; Callable and Other: what it is
+  std::vector<std::string> items;  // List: the entries; Map: key, value, key, value ...
 
   [[nodiscard]] static SettingValue from_text(std::string text) { return {Kind::Text, std::move(text), {}}; }
-  [[nodiscard]] static SettingValue from_list(std::vector<std::string> items) { return {Kind::List, {}, std::move(items)}; }
+  [[nodiscard]] static SettingValue from_list(std::vector<std::string> items) {
+    return {Kind::List, {}, std::move(items)};
+  }
   bool operator==(const SettingValue&) const = default;
 };
 
 // Stores the value in its field. Returns what is wrong with it: "'abc' given; allowed: a whole number from 1".
-[[nodiscard]] std::optional<std::string> assign_setting(Config& config, const Setting& setting, const SettingValue& value);
+[[nodiscard]] std::optional<std::string> assign_setting(Config& config, const Setting& setting,
+                                                        const SettingValue& value);
 
 // The value that the field has now. None for settings without a field.
 [[nodiscard]] SettingValue read_setting(const Config& config, const Setting& setting);

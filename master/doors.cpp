@@ -10,12 +10,14 @@
 
 namespace prefork {
 
-Doors::Doors(net::Loop& loop, serve::ErrorLog& log, Accepted accepted) : loop_(loop), log_(log), accepted_(std::move(accepted)) {}
+Doors::Doors(net::Loop& loop, serve::ErrorLog& log, Accepted accepted)
+    : loop_(loop), log_(log), accepted_(std::move(accepted)) {}
 
 Doors::Door Doors::bind(const BindAddress& address, const Config& config) {
   Door door;
   door.address = address;
-  door.socket = std::make_unique<net::BoundSocket>(net::bind_socket(address, config.backlog, config.reuse_port, config.umask));
+  door.socket =
+      std::make_unique<net::BoundSocket>(net::bind_socket(address, config.backlog, config.reuse_port, config.umask));
   // Workers' user, so that who may talk to them may also connect.
   const auto& path = door.socket->unix_path;
   if (!path.empty() && (config.uid >= 0 || config.gid >= 0)) {
@@ -30,7 +32,8 @@ Doors::Door Doors::bind(const BindAddress& address, const Config& config) {
 void Doors::adopt(const Config& config, int fd, bool our_file) {
   Door door;
   door.socket = std::make_unique<net::BoundSocket>(net::adopt_socket(fd));
-  if (our_file && door.socket->unix_socket && door.socket->server_name.starts_with('/')) door.socket->unix_path = door.socket->server_name;
+  if (our_file && door.socket->unix_socket && door.socket->server_name.starts_with('/'))
+    door.socket->unix_path = door.socket->server_name;
   // A reload keeps it as long as the address stays configured.
   if (doors_.size() < config.bind_addresses.size()) door.address = config.bind_addresses[doors_.size()];
   doors_.push_back(std::move(door));
@@ -64,7 +67,8 @@ void Doors::listen() {
 void Doors::listen(Door& door) {
   const net::BoundSocket& socket = *door.socket;
   log_.info("Listening at: ", socket.name, " (", ::getpid(), ")");
-  door.listener = std::make_unique<net::Listener>(loop_, socket, [this, &socket](int fd, net::Peer peer) { accepted_(fd, std::move(peer), socket); });
+  door.listener = std::make_unique<net::Listener>(
+      loop_, socket, [this, &socket](int fd, net::Peer peer) { accepted_(fd, std::move(peer), socket); });
 }
 
 bool Doors::has(const std::vector<Door>& doors, const BindAddress& address) const {

@@ -52,26 +52,33 @@ Logs::~Logs() {
 }
 
 void Logs::open_error_log(const Config& config) {
-  error_sinks_.push_back(std::make_unique<LogSink>(writer_, open_device(config.errorlog, STDERR_FILENO, "stderr"), "error log"));
-  if (config.syslog) error_sinks_.push_back(std::make_unique<LogSink>(writer_, open_syslog_of(config, "error"), "syslog"));
+  error_sinks_.push_back(
+      std::make_unique<LogSink>(writer_, open_device(config.errorlog, STDERR_FILENO, "stderr"), "error log"));
+  if (config.syslog)
+    error_sinks_.push_back(std::make_unique<LogSink>(writer_, open_syslog_of(config, "error"), "syslog"));
   ErrorLog::Options options;
   options.level = parse_level(config.loglevel).value_or(Level::Info);
   options.json = config.error_log_json;
   options.colour = config.errorlog == "-" && wants_colour(STDERR_FILENO);
-  error_ = std::make_unique<ErrorLog>(error_sinks_.front().get(), config.syslog ? error_sinks_.back().get() : nullptr, options);
+  error_ = std::make_unique<ErrorLog>(error_sinks_.front().get(), config.syslog ? error_sinks_.back().get() : nullptr,
+                                      options);
 }
 
 void Logs::open_access_log(const Config& config) {
   const bool to_syslog = config.syslog && !config.disable_redirect_access_to_syslog;
   if (config.accesslog.empty() && !to_syslog) return;
   if (!config.accesslog.empty()) {
-    access_sinks_.push_back(std::make_unique<LogSink>(writer_, open_device(config.accesslog, STDOUT_FILENO, "stdout"), "access log"));
+    access_sinks_.push_back(
+        std::make_unique<LogSink>(writer_, open_device(config.accesslog, STDOUT_FILENO, "stdout"), "access log"));
   }
-  if (to_syslog) access_sinks_.push_back(std::make_unique<LogSink>(writer_, open_syslog_of(config, "access"), "access log's syslog"));
+  if (to_syslog)
+    access_sinks_.push_back(
+        std::make_unique<LogSink>(writer_, open_syslog_of(config, "access"), "access log's syslog"));
   format_.emplace(config.access_log_format);
   for (const std::string& warning : format_->warnings()) error_->warning(warning);
   if (!format_->environ_names().empty()) {
-    error_->warning("access_log_format: environ variables that only the application sets ({", format_->environ_names().front().text, "}e) are always '-'");
+    error_->warning("access_log_format: environ variables that only the application sets ({",
+                    format_->environ_names().front().text, "}e) are always '-'");
   }
   std::vector<LogSink*> sinks;
   for (const auto& sink : access_sinks_) sinks.push_back(sink.get());
@@ -80,7 +87,8 @@ void Logs::open_access_log(const Config& config) {
 
 void Logs::open_pipe() {
   std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw std::system_error(errno, std::system_category(), "a pipe for the workers' output");
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0)
+    throw std::system_error(errno, std::system_category(), "a pipe for the workers' output");
   pipe_read_.reset(ends[0]);
   pipe_write_.reset(ends[1]);
   // Only our end: a worker that finds the pipe full waits, as it would before a terminal.
@@ -113,7 +121,8 @@ bool Logs::read_pipe() {
   std::array<char, 64 * 1024> buffer;
   const ssize_t count = ::read(pipe_read_.get(), buffer.data(), buffer.size());
   if (count <= 0) return false;
-  splitter_.feed({buffer.data(), static_cast<std::size_t>(count)}, [this](std::string_view line) { worker_line(line); });
+  splitter_.feed({buffer.data(), static_cast<std::size_t>(count)},
+                 [this](std::string_view line) { worker_line(line); });
   return true;
 }
 

@@ -1,7 +1,7 @@
+#include <unistd.h>
 #include <cstdio>
 #include <exception>
 #include <string>
-#include <unistd.h>
 
 #include "master/check_config.hpp"
 #include "master/config_load.hpp"
@@ -37,7 +37,7 @@ int main(int argc, char** argv) {
   try {
     return run(prefork::load_config(argc, argv, prefork::current_environment()));
   } catch (const prefork::ConfigError& error) {
-    if (error.exit_code() == 0) {   // the help of a subcommand
+    if (error.exit_code() == 0) {  // the help of a subcommand
       print(error.what());
       return 0;
     }

@@ -23,7 +23,8 @@ Server::Server(CommandLine line)
       log_(logs_.error()),
       wheel_(loop_),
       dispatcher_(loop_, wheel_, dispatch_policy_of(config_)),
-      doors_(loop_, log_, [this](int fd, net::Peer peer, const net::BoundSocket& local) { accept(fd, std::move(peer), local); }),
+      doors_(loop_, log_,
+             [this](int fd, net::Peer peer, const net::BoundSocket& local) { accept(fd, std::move(peer), local); }),
       site_(loop_, wheel_, dispatcher_),
       admin_(loop_, wheel_, dispatcher_, log_, [this]() -> const serve::SiteObserver& { return *observer_; }),
       supervisor_(loop_, dispatcher_, log_, worker_command_of(config_, logs_), supervisor_policy_of(config_),
@@ -81,7 +82,8 @@ void Server::fill_site() {
   site_.buffers.collect = config_.request_buffering;
   site_.reply_spools.limit = config_.response_spool_total;
   site_.request_spools.limit = config_.request_spool_total;
-  if (!config_.tmp_upload_dir.empty()) site_.request_spools.directory = site_.reply_spools.directory = config_.tmp_upload_dir;
+  if (!config_.tmp_upload_dir.empty())
+    site_.request_spools.directory = site_.reply_spools.directory = config_.tmp_upload_dir;
   site_.server = config_.server_header ? "prefork" : "";
   site_.date = config_.date_header;
   site_.extra_lines.clear();

@@ -25,7 +25,9 @@ const char* word(State state) {
 
 void Server::open_control() {
   if (config_.control_socket_disable) return;
-  control_.emplace(loop_, log_, [this](const std::string& command, process::ControlSocket::Answer answer) { on_control(command, std::move(answer)); });
+  control_.emplace(loop_, log_, [this](const std::string& command, process::ControlSocket::Answer answer) {
+    on_control(command, std::move(answer));
+  });
   control_->open(config_.control_socket, config_.control_socket_mode);
 }
 
@@ -38,7 +40,8 @@ void Server::on_control(const std::string& command, process::ControlSocket::Answ
     if (!wait) answer(true, "reloading");
     if (wait) {
       reload_waiters_.push_back([this, answer](const std::string& failure) {
-        answer(failure.empty(), failure.empty() ? "generation " + std::to_string(supervisor_.generation()) + " serves" : failure);
+        answer(failure.empty(),
+               failure.empty() ? "generation " + std::to_string(supervisor_.generation()) + " serves" : failure);
       });
     }
     return reload();
@@ -50,13 +53,15 @@ void Server::on_control(const std::string& command, process::ControlSocket::Answ
 
 std::string Server::status_text() {
   std::ostringstream text;
-  text << "prefork " PREFORK_VERSION ", process " << ::getpid() << ", generation " << supervisor_.generation() << (supervisor_.reloading() ? ", reloading" : "")
-       << (stage_ != Stage::Serving ? ", stopping" : "") << "\n"
-       << site_.connections() << " connections, " << dispatcher_.queued() << " requests queued, " << dispatcher_.in_flight() << " with workers\n";
+  text << "prefork " PREFORK_VERSION ", process " << ::getpid() << ", generation " << supervisor_.generation()
+       << (supervisor_.reloading() ? ", reloading" : "") << (stage_ != Stage::Serving ? ", stopping" : "") << "\n"
+       << site_.connections() << " connections, " << dispatcher_.queued() << " requests queued, "
+       << dispatcher_.in_flight() << " with workers\n";
   for (const auto& worker : supervisor_.all()) {
-    text << "worker " << worker->identity().id << " process " << worker->pid() << " generation " << worker->identity().generation << " " << word(worker->link().state())
-         << " " << (loop_.now_ms() - worker->started_ms()) / 1000 << " s, " << worker->link().finished() << " requests, " << worker->link().in_flight() << " in flight, "
-         << (worker->notes.resident_bytes >> 20) << " MiB\n";
+    text << "worker " << worker->identity().id << " process " << worker->pid() << " generation "
+         << worker->identity().generation << " " << word(worker->link().state()) << " "
+         << (loop_.now_ms() - worker->started_ms()) / 1000 << " s, " << worker->link().finished() << " requests, "
+         << worker->link().in_flight() << " in flight, " << (worker->notes.resident_bytes >> 20) << " MiB\n";
   }
   std::string all = text.str();
   all.pop_back();
@@ -65,13 +70,16 @@ std::string Server::status_text() {
 
 std::string Server::status_json() {
   std::ostringstream text;
-  text << R"({"version":")" PREFORK_VERSION R"(","pid":)" << ::getpid() << R"(,"generation":)" << supervisor_.generation() << R"(,"reloading":)"
-       << (supervisor_.reloading() ? "true" : "false") << R"(,"stopping":)" << (stage_ != Stage::Serving ? "true" : "false") << R"(,"connections":)" << site_.connections()
-       << R"(,"queued":)" << dispatcher_.queued() << R"(,"in_flight":)" << dispatcher_.in_flight() << R"(,"workers":[)";
+  text << R"({"version":")" PREFORK_VERSION R"(","pid":)" << ::getpid() << R"(,"generation":)"
+       << supervisor_.generation() << R"(,"reloading":)" << (supervisor_.reloading() ? "true" : "false")
+       << R"(,"stopping":)" << (stage_ != Stage::Serving ? "true" : "false") << R"(,"connections":)"
+       << site_.connections() << R"(,"queued":)" << dispatcher_.queued() << R"(,"in_flight":)"
+       << dispatcher_.in_flight() << R"(,"workers":[)";
   const char* comma = "";
   for (const auto& worker : supervisor_.all()) {
-    text << comma << R"({"id":)" << worker->identity().id << R"(,"pid":)" << worker->pid() << R"(,"generation":)" << worker->identity().generation << R"(,"state":")"
-         << word(worker->link().state()) << R"(","age_s":)" << (loop_.now_ms() - worker->started_ms()) / 1000 << R"(,"requests":)" << worker->link().finished()
+    text << comma << R"({"id":)" << worker->identity().id << R"(,"pid":)" << worker->pid() << R"(,"generation":)"
+         << worker->identity().generation << R"(,"state":")" << word(worker->link().state()) << R"(","age_s":)"
+         << (loop_.now_ms() - worker->started_ms()) / 1000 << R"(,"requests":)" << worker->link().finished()
          << R"(,"in_flight":)" << worker->link().in_flight() << R"(,"rss":)" << worker->notes.resident_bytes << "}";
     comma = ",";
   }

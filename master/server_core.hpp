@@ -17,9 +17,9 @@
 #include "master/logs.hpp"
 #include "master/net/deadline.hpp"
 #include "master/net/loop.hpp"
+#include "master/process/control_socket.hpp"
 #include "master/process/file_watch.hpp"
 #include "master/process/hook_process.hpp"
-#include "master/process/control_socket.hpp"
 #include "master/process/pidfile.hpp"
 #include "master/process/sd_notify.hpp"
 #include "master/process/successor.hpp"
@@ -96,27 +96,28 @@ class Server {
   net::Loop loop_;
   net::DeadlineWheel wheel_;
   dispatch::Dispatcher dispatcher_;
-  Doors doors_;     // before the connections that refer to it
+  Doors doors_;  // before the connections that refer to it
   http::Site site_;
   serve::Metrics metrics_;  // over reloads
   std::unique_ptr<serve::SiteObserver> observer_;
   AdminPort admin_;
   std::unique_ptr<process::HookProcess> hooks_;  // null: no hook of the master is set
-  std::vector<std::unique_ptr<process::HookProcess>> retired_hooks_;  // those of earlier configurations, until they have ended
+  std::vector<std::unique_ptr<process::HookProcess>>
+      retired_hooks_;  // those of earlier configurations, until they have ended
   process::Supervisor supervisor_;
   std::optional<process::ControlSocket> control_;
   std::unique_ptr<process::Pidfile> pidfile_;
   std::unique_ptr<process::FileWatch> files_;  // --reload
   std::unique_ptr<process::Successor> successor_, gone_successor_;
   std::vector<net::UvHandle<uv_signal_t>> signals_;
-  net::Timer drain_timer_;   // the end of --drain-delay
-  net::Timer kill_timer_;    // the end of --graceful-timeout
+  net::Timer drain_timer_;  // the end of --drain-delay
+  net::Timer kill_timer_;   // the end of --graceful-timeout
   net::Timer second_;
-  net::Timer watchdog_;      // systemd's
+  net::Timer watchdog_;  // systemd's
   Stage stage_ = Stage::Serving;
-  bool terminal_ = false;    // a person may press Ctrl-C
-  bool resting_ = false;     // a successor serves
-  bool reloading_ = false;   // from SIGHUP to the supervisor's answer
+  bool terminal_ = false;   // a person may press Ctrl-C
+  bool resting_ = false;    // a successor serves
+  bool reloading_ = false;  // from SIGHUP to the supervisor's answer
   bool reload_again_ = false;
   std::vector<std::function<void(const std::string& failure)>> reload_waiters_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for work that is done beside the loop

@@ -36,18 +36,22 @@ void Server::run_worker_hook(const char* name, int pid, unsigned age) {
 }
 
 void Server::run_size_hook(unsigned now, std::optional<unsigned> before) {
-  if (hooks_) hooks_->call("nworkers_changed", hook_facts(), nullptr, std::to_string(now) + "," + (before ? std::to_string(*before) : "null"));
+  if (hooks_)
+    hooks_->call("nworkers_changed", hook_facts(), nullptr,
+                 std::to_string(now) + "," + (before ? std::to_string(*before) : "null"));
 }
 
 // Before anything listens; an exception in it prevents the start, as with gunicorn.
 void Server::run_starting_hook() {
   if (!hooks_) return;
-  if (const auto error = hooks_->call_and_wait("on_starting", hook_facts(), config_.boot_timeout)) throw std::runtime_error("the hook on_starting failed: " + *error);
+  if (const auto error = hooks_->call_and_wait("on_starting", hook_facts(), config_.boot_timeout))
+    throw std::runtime_error("the hook on_starting failed: " + *error);
 }
 
 void Server::run_exit_hook() {
   if (!hooks_) return;
-  if (const auto error = hooks_->call_and_wait("on_exit", hook_facts(), config_.graceful_timeout)) log_.error("The hook on_exit failed: ", *error);
+  if (const auto error = hooks_->call_and_wait("on_exit", hook_facts(), config_.graceful_timeout))
+    log_.error("The hook on_exit failed: ", *error);
   hooks_.reset();
 }
 

@@ -30,7 +30,8 @@ const char* name_of(int signal) {
 }  // namespace
 
 void Server::watch_signals() {
-  for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGWINCH}) watch_signal(number);
+  for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGWINCH})
+    watch_signal(number);
 }
 
 void Server::watch_signal(int number) {
@@ -38,9 +39,12 @@ void Server::watch_signal(int number) {
   uv_signal_init(loop_.uv(), handle);
   handle->data = this;
   signals_.emplace_back(handle);
-  uv_signal_start(handle, [](uv_signal_t* signal, int which) {
-    if (signal->data != nullptr) static_cast<Server*>(signal->data)->on_signal(which);
-  }, number);
+  uv_signal_start(
+      handle,
+      [](uv_signal_t* signal, int which) {
+        if (signal->data != nullptr) static_cast<Server*>(signal->data)->on_signal(which);
+      },
+      number);
 }
 
 void Server::on_signal(int number) {
@@ -110,7 +114,8 @@ void Server::stop_quickly(const char* why) {
   stage_ = Stage::Leaving;
   doors_.close();
   site_.draining = true;
-  site_.for_each([](http::Connection& connection) { connection.drain(); });  // a WebSocket is told 1001 before its worker goes
+  site_.for_each(
+      [](http::Connection& connection) { connection.drain(); });  // a WebSocket is told 1001 before its worker goes
   // An event loop has a lifespan to end; it has the quick deadline for that.
   const bool lifespan = dispatcher_.interface_known() && dispatcher_.interface() == wire::Interface::Asgi;
   supervisor_.quit(patience_is_over ? SIGKILL : lifespan ? SIGTERM : SIGQUIT);

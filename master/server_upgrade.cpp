@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "master/server_core.hpp"
 #include "master/process/title.hpp"
+#include "master/server_core.hpp"
 
 namespace prefork {
 
@@ -77,8 +77,9 @@ void Server::reap_orphans() {
     siginfo_t info{};
     if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return;
     const auto& all = supervisor_.all();
-    const bool ours = (successor_ && successor_->pid() == info.si_pid) || (hooks_ && hooks_->pid() == info.si_pid) ||
-                      std::any_of(all.begin(), all.end(), [&](const auto& worker) { return worker->pid() == info.si_pid; });
+    const bool ours =
+        (successor_ && successor_->pid() == info.si_pid) || (hooks_ && hooks_->pid() == info.si_pid) ||
+        std::any_of(all.begin(), all.end(), [&](const auto& worker) { return worker->pid() == info.si_pid; });
     if (ours) return;
     ::waitpid(info.si_pid, nullptr, WNOHANG);
   }
@@ -87,7 +88,8 @@ void Server::reap_orphans() {
 // --reload: a change of the application's files is a reload. The old workers serve until the new ones can.
 void Server::watch_files() {
   if (!config_.reload) return;
-  process::WatchedFiles files{config_.reload_dirs, config_.reload_includes, config_.reload_excludes, config_.reload_extra_files};
+  process::WatchedFiles files{config_.reload_dirs, config_.reload_includes, config_.reload_excludes,
+                              config_.reload_extra_files};
   if (files.folders.empty()) files.folders = config_.pythonpath;
   if (config_.reload_dirs.empty()) files.folders.push_back(config_.chdir.empty() ? "." : config_.chdir);
   files_ = std::make_unique<process::FileWatch>(loop_, std::move(files), [this](const std::string& path) {
@@ -101,6 +103,8 @@ void Server::open_pidfile() {
   pidfile_ = std::make_unique<process::Pidfile>(config_.pidfile + (inherited_.predecessor != 0 ? ".2" : ""));
 }
 
-std::string title_of(const Config& config) { return "prefork: master [" + (config.proc_name.empty() ? config.default_proc_name : config.proc_name) + "]"; }
+std::string title_of(const Config& config) {
+  return "prefork: master [" + (config.proc_name.empty() ? config.default_proc_name : config.proc_name) + "]";
+}
 
 }  // namespace prefork

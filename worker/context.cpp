@@ -19,7 +19,8 @@ namespace {
 int parse_number(std::string_view text) {
   int value = -1;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size()) throw std::runtime_error("malformed attachment number: " + std::string(text));
+  if (error != std::errc{} || end != text.data() + text.size())
+    throw std::runtime_error("malformed attachment number: " + std::string(text));
   return value;
 }
 
@@ -38,7 +39,8 @@ wire::Settings take_settings(const Attachment& attachment) {
 
 std::string Attachment::to_text() const {
   std::string text = geometry.to_text();
-  for (const int number : {region_fd, own_bell_fd, master_bell_fd, side_fd, settings_fd, static_cast<int>(worker_id), static_cast<int>(worker_age)}) {
+  for (const int number : {region_fd, own_bell_fd, master_bell_fd, side_fd, settings_fd, static_cast<int>(worker_id),
+                           static_cast<int>(worker_age)}) {
     text.append(1, ',').append(std::to_string(number));
   }
   return text;
@@ -47,7 +49,8 @@ std::string Attachment::to_text() const {
 Attachment Attachment::from_text(std::string_view text) {
   Attachment attachment;
   const auto geometry = shm::Geometry::from_text(text.substr(0, text.find(',')));
-  if (!geometry) throw std::runtime_error("master and worker differ in the shared-memory layout: they are not of one installation");
+  if (!geometry)
+    throw std::runtime_error("master and worker differ in the shared-memory layout: they are not of one installation");
   attachment.geometry = *geometry;
   std::array<int, 7> numbers{};
   for (int& number : numbers) {
@@ -85,7 +88,8 @@ Context::Context(const Attachment& attachment, wire::Settings settings)
     : own_bell_(close_on_exec(attachment.own_bell_fd)),
       master_bell_(close_on_exec(attachment.master_bell_fd)),
       side_(close_on_exec(attachment.side_fd)),
-      region_(shm::Region::attach(shm::UniqueFd(close_on_exec(attachment.region_fd)), shm::Layout(attachment.geometry).total)),
+      region_(shm::Region::attach(shm::UniqueFd(close_on_exec(attachment.region_fd)),
+                                  shm::Layout(attachment.geometry).total)),
       channel_(shm::Parts(region_.bytes(), attachment.geometry), own_bell_.get(), master_bell_.get()),
       settings_(std::move(settings)),
       worker_id_(attachment.worker_id),

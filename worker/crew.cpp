@@ -60,7 +60,8 @@ Crew::Slept Crew::lead(std::unique_lock<std::mutex>& lock, For what) {
   }
   channel_.own_bell.arm();
   // Everything this bell could have been rung for before it was armed: records, and room for whoever was refused.
-  if (channel_.requests.anything_now() || (what == For::Request && inbox_.heads() != 0) || (outbox_.starved() && !outbox_.must_wait())) {
+  if (channel_.requests.anything_now() || (what == For::Request && inbox_.heads() != 0) ||
+      (outbox_.starved() && !outbox_.must_wait())) {
     channel_.own_bell.disarm();
     leading_ = false;
     return Slept::Woken;

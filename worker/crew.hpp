@@ -30,7 +30,7 @@ class Crew {
   Crew(shm::WorkerEnd& channel, std::uint64_t first_credit, unsigned spin_us)
       : channel_(channel), inbox_(channel, first_credit), outbox_(channel), spin_us_(spin_us) {}
 
-  Inbox& inbox() { return inbox_; }    // under the mutex only
+  Inbox& inbox() { return inbox_; }     // under the mutex only
   Outbox& outbox() { return outbox_; }  // under the mutex only
 
   // Whom a wake-up concerns: threads without a request wait for any request, the others for something of their own stream or for room.
@@ -52,7 +52,8 @@ class Crew {
       }
       mutex_.unlock();
     }
-    return wait(hooks, what, Need{[](const void* context) { return (*static_cast<Plain*>(const_cast<void*>(context)))(); }, &step});
+    return wait(hooks, what,
+                Need{[](const void* context) { return (*static_cast<Plain*>(const_cast<void*>(context)))(); }, &step});
   }
 
   // Wakes every thread that waits (to look at a flag of its own, such as a stop).

@@ -22,7 +22,8 @@ std::uint64_t number(std::string_view text) {
 
 void sleep_for(std::string_view seconds) {
   const double wanted = std::strtod(std::string(seconds).c_str(), nullptr);
-  timespec pause{static_cast<time_t>(wanted), static_cast<long>((wanted - static_cast<double>(static_cast<time_t>(wanted))) * 1e9)};
+  timespec pause{static_cast<time_t>(wanted),
+                 static_cast<long>((wanted - static_cast<double>(static_cast<time_t>(wanted))) * 1e9)};
   while (::nanosleep(&pause, &pause) != 0) {
   }
 }
@@ -69,14 +70,16 @@ void EchoApp::handle(Exchange& exchange) {
 
 void EchoApp::whole(Exchange& exchange, std::uint16_t status, std::string_view body) {
   const std::string length = std::to_string(body.size());
-  const wire::ReplyField fields[] = {{"Content-Type", "text/plain", Name::ContentType}, {"Content-Length", length, Name::ContentLength}};
+  const wire::ReplyField fields[] = {{"Content-Type", "text/plain", Name::ContentType},
+                                     {"Content-Length", length, Name::ContentLength}};
   (void)exchange.send_head({status, 0, {}, fields}, wire::as_bytes(body), true);
 }
 
 void EchoApp::length(Exchange& exchange, std::string_view count) {
   std::uint64_t left = number(count);
   const std::string length = std::to_string(left);
-  const wire::ReplyField fields[] = {{"Content-Type", "application/octet-stream", Name::ContentType}, {"Content-Length", length, Name::ContentLength}};
+  const wire::ReplyField fields[] = {{"Content-Type", "application/octet-stream", Name::ContentType},
+                                     {"Content-Length", length, Name::ContentLength}};
   const auto& block = pattern_block();
   auto piece = std::span(block).first(std::min<std::uint64_t>(left, block.size()));
   left -= piece.size();
@@ -105,17 +108,20 @@ void EchoApp::chunks(Exchange& exchange, std::string_view counts) {
 void EchoApp::echo(Exchange& exchange) {
   const auto announced = exchange.request().head().content_length;
   const std::string length = std::to_string(announced);
-  const wire::ReplyField fields[] = {{"Content-Type", "application/octet-stream", Name::ContentType}, {"Content-Length", length, Name::ContentLength}};
+  const wire::ReplyField fields[] = {{"Content-Type", "application/octet-stream", Name::ContentType},
+                                     {"Content-Length", length, Name::ContentLength}};
   const Reply reply{200, 0, {}, std::span(fields).first(announced == wire::kUnknownLength ? 1 : 2)};
   std::span<const std::byte> piece;
   auto read = exchange.read_body(piece);
-  if (read == Exchange::Read::Data && piece.size() == announced) return static_cast<void>(exchange.send_head(reply, piece, true));
+  if (read == Exchange::Read::Data && piece.size() == announced)
+    return static_cast<void>(exchange.send_head(reply, piece, true));
   if (read == Exchange::Read::End) return static_cast<void>(exchange.send_head(reply, {}, true));
   auto sent = exchange.send_head(reply, read == Exchange::Read::Data ? piece : std::span<const std::byte>{}, false);
   while (read == Exchange::Read::Data && sent == Sent::Ok) {
     read = exchange.read_body(piece);
     if (read == Exchange::Read::Aborted) return exchange.abort();
-    sent = exchange.send_body(read == Exchange::Read::Data ? piece : std::span<const std::byte>{}, read == Exchange::Read::End);
+    sent = exchange.send_body(read == Exchange::Read::Data ? piece : std::span<const std::byte>{},
+                              read == Exchange::Read::End);
   }
 }
 
@@ -137,7 +143,8 @@ void EchoApp::misbehave(Exchange& exchange, std::string_view kind) {
     (void)exchange.send_head({200, 0, {}, {}}, wire::as_bytes("first"), false);
     return exchange.abort();
   }
-  if (kind == "long") return static_cast<void>(exchange.send_head({200, 0, {}, ten}, wire::as_bytes("ten bytes, and more"), true));
+  if (kind == "long")
+    return static_cast<void>(exchange.send_head({200, 0, {}, ten}, wire::as_bytes("ten bytes, and more"), true));
   if (kind == "short") return static_cast<void>(exchange.send_head({200, 0, {}, ten}, wire::as_bytes("short"), true));
   if (kind == "bad-record") return garbage(exchange, false);
   if (kind == "scribble") return garbage(exchange, true);

@@ -19,7 +19,12 @@ enum class Sent {
 class Exchange {
  public:
   Exchange(Context& context, Crew& crew, SleepHooks& hooks, Job& job, std::uint64_t body_window)
-      : context_(context), crew_(crew), hooks_(hooks), job_(job), body_window_(body_window), inline_body_(job.view.body()) {}
+      : context_(context),
+        crew_(crew),
+        hooks_(hooks),
+        job_(job),
+        body_window_(body_window),
+        inline_body_(job.view.body()) {}
   ~Exchange();
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
@@ -58,9 +63,9 @@ class Exchange {
   Job& job_;
   std::uint64_t body_window_;
   std::span<const std::byte> inline_body_;
-  Buffer current_;               // the piece handed out last
+  Buffer current_;  // the piece handed out last
   std::span<const std::byte> unread_;
-  std::uint64_t granted_ = 0;    // body bytes the master was allowed to send and that are not read yet
+  std::uint64_t granted_ = 0;  // body bytes the master was allowed to send and that are not read yet
   bool head_sent_ = false;
   bool ended_ = false;
 };

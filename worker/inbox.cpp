@@ -154,7 +154,8 @@ void Inbox::close(Job& job) {
     --open_streams_;
   }
   job.view = {};
-  if (spares_.size() < kSparesKept && job.payload.capacity() <= kLargestSpare) spares_.push_back(std::move(job.payload));
+  if (spares_.size() < kSparesKept && job.payload.capacity() <= kLargestSpare)
+    spares_.push_back(std::move(job.payload));
   job.payload = {};
 }
 

@@ -41,7 +41,7 @@ struct Stream {
 
   std::uint64_t send_credit = 0;  // reply body bytes that may still be sent
   bool cancelled = false;
-  bool half_closed = false;        // the client has ended its side and still reads
+  bool half_closed = false;  // the client has ended its side and still reads
   wire::CancelReason cancel_reason = wire::CancelReason::ClientGone;
 
   std::deque<WsMessage> messages;

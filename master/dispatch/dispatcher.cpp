@@ -82,7 +82,8 @@ void Dispatcher::on_finished(http::Exchange& exchange) {
 void Dispatcher::add(WorkerLink& link) { links_.push_back(&link); }
 
 bool Dispatcher::any_ready() const {
-  return std::any_of(links_.begin(), links_.end(), [](const WorkerLink* link) { return link->state() == WorkerLink::State::Ready; });
+  return std::any_of(links_.begin(), links_.end(),
+                     [](const WorkerLink* link) { return link->state() == WorkerLink::State::Ready; });
 }
 
 void Dispatcher::on_worker_ready(WorkerLink& link) {
@@ -117,7 +118,9 @@ void Dispatcher::judge(const WorkerLink::Left& left, bool trusted) {
   if (left.started) ++exchange.crashes;
   const bool may_retry = policy_.retry_crashed && exchange.safe() && !replying && !exchange.body_sent;
   if (may_retry && exchange.crashes < kMostCrashes) return enqueue_front(exchange);
-  fail(exchange, 502, exchange.crashes >= kMostCrashes ? "two workers died while they ran this request" : "the worker died while it ran this request");
+  fail(exchange, 502,
+       exchange.crashes >= kMostCrashes ? "two workers died while they ran this request"
+                                        : "the worker died while it ran this request");
 }
 
 void Dispatcher::enqueue_front(http::Exchange& exchange) {
@@ -212,7 +215,8 @@ void Dispatcher::after_sleep() {
 
 // A one-shot timer from the last turn: it fires only when nothing else wakes the loop; under load every turn looks by itself.
 void Dispatcher::arm_stuck_check() {
-  const bool needed = std::any_of(links_.begin(), links_.end(), [](const WorkerLink* link) { return link->may_get_stuck(); });
+  const bool needed =
+      std::any_of(links_.begin(), links_.end(), [](const WorkerLink* link) { return link->may_get_stuck(); });
   if (needed) {
     stuck_timer_.start(kStuckCheckMs);
   } else if (stuck_timer_.active()) {
@@ -238,7 +242,8 @@ void Dispatcher::expire_queue() {
   while (http::Exchange* exchange = queue_.front()) {
     const auto waited_ms = (loop_.now_ns() - std::min(exchange->queued_ns, loop_.now_ns())) / 1'000'000;
     const bool too_long = policy_.queue_timeout_ms != 0 && waited_ms >= policy_.queue_timeout_ms;
-    const bool nobody = held_ms != 0 && policy_.hold_timeout_ms != 0 && std::min(waited_ms, held_ms) >= policy_.hold_timeout_ms;
+    const bool nobody =
+        held_ms != 0 && policy_.hold_timeout_ms != 0 && std::min(waited_ms, held_ms) >= policy_.hold_timeout_ms;
     if (!too_long && !nobody) return;
     fail(*exchange, 503, nobody ? "no worker became ready in time" : "the request waited longer than --queue-timeout");
   }

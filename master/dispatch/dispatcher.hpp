@@ -15,11 +15,11 @@
 namespace prefork::dispatch {
 
 struct Policy {
-  std::size_t queue_size = 10'000;       // requests; more get 503
+  std::size_t queue_size = 10'000;  // requests; more get 503
   std::uint64_t queue_timeout_ms = 60'000;
   std::uint64_t hold_timeout_ms = 30'000;  // while no worker is ready
   std::uint64_t request_timeout_ms = 0;
-  std::size_t limit_concurrency = 0;     // queued and started together
+  std::size_t limit_concurrency = 0;  // queued and started together
   bool retry_crashed = false;
 };
 
@@ -30,7 +30,7 @@ class WorkerKeeper {
   virtual void on_ready(WorkerLink& link) = 0;
   virtual void on_bad_record(WorkerLink& link, const char* why) = 0;  // to be killed and replaced
   virtual void on_retire_wish(WorkerLink& link) = 0;
-  virtual void on_request_finished(WorkerLink& link) = 0;             // counts for max-requests
+  virtual void on_request_finished(WorkerLink& link) = 0;  // counts for max-requests
 };
 
 class Dispatcher {

@@ -15,16 +15,18 @@ namespace prefork::dispatch {
 namespace {
 
 constexpr std::uint64_t kMostUnclaimed = 64;
-constexpr std::uint64_t kAheadNs = 500'000;           // so much work is put ahead of a worker: what a standstill would delay it by is taken back
-constexpr std::uint64_t kStuckNs = 1'000'000;         // unclaimed records and no movement for so long
-constexpr std::uint64_t kStuckIdleNs = 20'000'000;    // the same while nothing is started there: it may only be descheduled
+constexpr std::uint64_t kAheadNs =
+    500'000;  // so much work is put ahead of a worker: what a standstill would delay it by is taken back
+constexpr std::uint64_t kStuckNs = 1'000'000;  // unclaimed records and no movement for so long
+constexpr std::uint64_t kStuckIdleNs =
+    20'000'000;  // the same while nothing is started there: it may only be descheduled
 constexpr std::size_t kRecordsPerTurn = 512;
 constexpr std::size_t kBodyPiece = 64 * 1024;
 
 }  // namespace
 
-WorkerLink::WorkerLink(Dispatcher& dispatcher, shm::Region region, const shm::Geometry& geometry, int bell_wait_fd, int bell_signal_fd,
-                       int side_fd, const WorkerIdentity& identity)
+WorkerLink::WorkerLink(Dispatcher& dispatcher, shm::Region region, const shm::Geometry& geometry, int bell_wait_fd,
+                       int bell_signal_fd, int side_fd, const WorkerIdentity& identity)
     : dispatcher_(dispatcher),
       region_(std::move(region)),
       end_(shm::Parts(region_.bytes(), geometry), bell_wait_fd, bell_signal_fd),
@@ -51,7 +53,8 @@ int WorkerLink::room_for_heads() const {
   if (state_ != State::Ready || stuck_ || !backlog_.empty() || bad_ != nullptr) return 0;
   const std::uint64_t unclaimed = unclaimed_estimate();
   const std::uint64_t running = busy_slots_ - unclaimed;
-  const std::uint64_t idle = running >= concurrency_ ? 0 : std::min<std::uint64_t>(concurrency_ - running, kMostUnclaimed);
+  const std::uint64_t idle =
+      running >= concurrency_ ? 0 : std::min<std::uint64_t>(concurrency_ - running, kMostUnclaimed);
   const bool loop = interface_ == wire::Interface::Asgi;
   const std::uint64_t ahead = loop || service_ns_ == 0 ? 0 : std::min(kAheadNs / service_ns_, kMostUnclaimed);
   return static_cast<int>(idle + ahead) - static_cast<int>(unclaimed);
@@ -102,10 +105,12 @@ bool WorkerLink::try_send(http::Exchange& exchange, std::uint64_t now_ns) {
     }
   } else {
     std::memcpy(space.data(), payload.data(), payload.size());
-    end_.requests.commit({static_cast<std::uint16_t>(wire::Kind::Head), 0, index, slot.generation}, static_cast<std::uint32_t>(payload.size()));
+    end_.requests.commit({static_cast<std::uint16_t>(wire::Kind::Head), 0, index, slot.generation},
+                         static_cast<std::uint32_t>(payload.size()));
     dirty_ = true;
   }
-  if (unclaimed_estimate() == 0) moved_ns_ = now_ns;  // the clock of the stuck check starts with the first unclaimed record
+  if (unclaimed_estimate() == 0)
+    moved_ns_ = now_ns;  // the clock of the stuck check starts with the first unclaimed record
   if (busy_slots_ == 1) counted_from_ns_ = now_ns;
   ++heads_sent_;
   exchange.link = this;
@@ -120,7 +125,8 @@ bool WorkerLink::try_send(http::Exchange& exchange, std::uint64_t now_ns) {
   return true;
 }
 
-void WorkerLink::send(wire::Kind kind, std::uint16_t flags, std::uint32_t slot, std::uint32_t generation, std::span<const std::byte> bytes) {
+void WorkerLink::send(wire::Kind kind, std::uint16_t flags, std::uint32_t slot, std::uint32_t generation,
+                      std::span<const std::byte> bytes) {
   const shm::Tag tag{static_cast<std::uint16_t>(kind), flags, slot, generation};
   if (backlog_.empty() && put(tag, bytes)) return;
   backlog_.push_back({tag, {bytes.begin(), bytes.end()}});
@@ -153,7 +159,8 @@ void WorkerLink::flush_backlog() {
 
 // The ring has room again: bodies that were held back go on, in turn.
 void WorkerLink::resume_bodies() {
-  for (http::Exchange* exchange = held_.front(); exchange != nullptr && backlog_.empty(); exchange = http::ExchangeList::next(*exchange)) {
+  for (http::Exchange* exchange = held_.front(); exchange != nullptr && backlog_.empty();
+       exchange = http::ExchangeList::next(*exchange)) {
     if (exchange->body && exchange->body_credit > 0) pump_body(*exchange);
   }
 }
@@ -169,7 +176,8 @@ void WorkerLink::pump_body(http::Exchange& exchange) {
     const auto length = std::min({front.size(), largest, static_cast<std::size_t>(exchange.body_credit)});
     const bool last = exchange.body_whole && length == exchange.body->size();
     exchange.body_sent = true;
-    send(wire::Kind::Body, last ? wire::kEnd : 0, exchange.slot, exchange.generation, std::as_bytes(front.first(length)));
+    send(wire::Kind::Body, last ? wire::kEnd : 0, exchange.slot, exchange.generation,
+         std::as_bytes(front.first(length)));
     exchange.body->consume(length);
     exchange.body_credit -= length;
     if (last) exchange.body_end_sent = true;
@@ -178,7 +186,8 @@ void WorkerLink::pump_body(http::Exchange& exchange) {
   if (exchange.body_end_sent || !nothing_left || !(exchange.body_whole || exchange.body_aborted)) return;
   exchange.body_end_sent = true;
   exchange.body_sent = true;
-  send(wire::Kind::Body, static_cast<std::uint16_t>(wire::kEnd | (exchange.body_aborted ? wire::kAbort : 0)), exchange.slot, exchange.generation, {});
+  send(wire::Kind::Body, static_cast<std::uint16_t>(wire::kEnd | (exchange.body_aborted ? wire::kAbort : 0)),
+       exchange.slot, exchange.generation, {});
 }
 
 void WorkerLink::send_credit(http::Exchange& exchange, std::uint64_t bytes) {
@@ -191,7 +200,8 @@ void WorkerLink::send_message(http::Exchange& exchange, std::span<const std::byt
   do {
     const auto length = std::min<std::size_t>({bytes.size(), end_.requests.max_payload(), kBodyPiece});
     const bool more = length < bytes.size();
-    send(wire::Kind::Message, static_cast<std::uint16_t>(kind_flag | (more ? wire::kMore : 0)), exchange.slot, exchange.generation, bytes.first(length));
+    send(wire::Kind::Message, static_cast<std::uint16_t>(kind_flag | (more ? wire::kMore : 0)), exchange.slot,
+         exchange.generation, bytes.first(length));
     bytes = bytes.subspan(length);
   } while (!bytes.empty());
 }
@@ -234,7 +244,8 @@ void WorkerLink::ring_if_dirty() {
 
 bool WorkerLink::try_arm() {
   end_.own_bell.arm();
-  if (!end_.replies.anything_now() && (backlog_.empty() || !end_.requests.request_room(static_cast<std::uint32_t>(backlog_.front().bytes.size())))) {
+  if (!end_.replies.anything_now() &&
+      (backlog_.empty() || !end_.requests.request_room(static_cast<std::uint32_t>(backlog_.front().bytes.size())))) {
     return true;
   }
   end_.own_bell.disarm();
@@ -313,7 +324,8 @@ bool WorkerLink::accept(const shm::Record& record, std::uint64_t now_ns) {
 
 bool WorkerLink::accept_ready(const shm::Record& record) {
   wire::ReadyRecord ready;
-  if (state_ != State::Starting || !wire::read_record(record.payload, ready)) return refuse("a second or malformed Ready record");
+  if (state_ != State::Starting || !wire::read_record(record.payload, ready))
+    return refuse("a second or malformed Ready record");
   if (ready.wire_version != wire::kWireVersion) return refuse("the worker speaks another version of the wire format");
   if (ready.interface > wire::Interface::Echo || ready.concurrency == 0) return refuse("a Ready record makes no sense");
   interface_ = ready.interface;
@@ -325,7 +337,8 @@ bool WorkerLink::accept_ready(const shm::Record& record) {
 
 bool WorkerLink::accept_credit(Slot& slot, const shm::Record& record) {
   wire::CreditRecord credit;
-  if (!wire::read_record(record.payload, credit) || credit.bytes > (std::uint64_t{1} << 40)) return refuse("a Credit record makes no sense");
+  if (!wire::read_record(record.payload, credit) || credit.bytes > (std::uint64_t{1} << 40))
+    return refuse("a Credit record makes no sense");
   if (slot.exchange == nullptr) return true;
   http::Exchange& exchange = *slot.exchange;
   exchange.body_credit = std::min(exchange.body_credit + credit.bytes, std::uint64_t{1} << 40);
@@ -376,7 +389,8 @@ bool WorkerLink::read_event(Slot& slot, const shm::Record& record, http::ReplyEv
     case wire::Kind::Trailers: {
       constexpr std::size_t kLargestHead = 1 << 20;
       if (event.more || !slot.partial.empty()) {
-        if (slot.partial.size() + record.payload.size() > kLargestHead) return refuse("a reply head is larger than 1 MiB");
+        if (slot.partial.size() + record.payload.size() > kLargestHead)
+          return refuse("a reply head is larger than 1 MiB");
         slot.partial.insert(slot.partial.end(), record.payload.begin(), record.payload.end());
         if (event.more) return false;
         event.bytes = slot.partial;

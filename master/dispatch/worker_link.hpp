@@ -27,8 +27,8 @@ class WorkerLink {
   enum class State : std::uint8_t { Starting, Ready, Retiring, Dead };
 
   // `bell_wait_fd` is the loop's one bell for all workers; `bell_signal_fd` wakes the worker; `side_fd` brings descriptors. Borrowed.
-  WorkerLink(Dispatcher& dispatcher, shm::Region region, const shm::Geometry& geometry, int bell_wait_fd, int bell_signal_fd, int side_fd,
-             const WorkerIdentity& identity);
+  WorkerLink(Dispatcher& dispatcher, shm::Region region, const shm::Geometry& geometry, int bell_wait_fd,
+             int bell_signal_fd, int side_fd, const WorkerIdentity& identity);
   ~WorkerLink();
 
   const WorkerIdentity& identity() const { return identity_; }
@@ -92,14 +92,15 @@ class WorkerLink {
     http::Exchange* exchange = nullptr;  // null while busy: cancelled, its reply is dropped
     std::uint32_t generation = 0;
     bool busy = false;
-    std::vector<std::byte> partial;      // a Head, Interim or Trailers still continued
+    std::vector<std::byte> partial;  // a Head, Interim or Trailers still continued
   };
   struct Frame {
     shm::Tag tag;
     std::vector<std::byte> bytes;
   };
 
-  void send(wire::Kind kind, std::uint16_t flags, std::uint32_t slot, std::uint32_t generation, std::span<const std::byte> bytes);
+  void send(wire::Kind kind, std::uint16_t flags, std::uint32_t slot, std::uint32_t generation,
+            std::span<const std::byte> bytes);
   bool put(const shm::Tag& tag, std::span<const std::byte> bytes);
   void flush_backlog();
   void resume_bodies();
@@ -131,17 +132,17 @@ class WorkerLink {
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_slots_;
   std::size_t busy_slots_ = 0;
-  http::ExchangeList held_;        // in the order they were sent
-  std::deque<Frame> backlog_;      // what the request ring had no room for
+  http::ExchangeList held_;    // in the order they were sent
+  std::deque<Frame> backlog_;  // what the request ring had no room for
   std::uint64_t backlog_bytes_ = 0;
-  bool dirty_ = false;             // something was sent since the last bell
+  bool dirty_ = false;  // something was sent since the last bell
 
   std::uint64_t heads_sent_ = 0;
   std::uint64_t finished_ = 0;
-  std::uint64_t taken_ = 0;          // the worker's counter, as last read
-  std::uint64_t moved_ns_ = 0;       // the last time that it took or finished something
+  std::uint64_t taken_ = 0;     // the worker's counter, as last read
+  std::uint64_t moved_ns_ = 0;  // the last time that it took or finished something
   bool stuck_ = false;
-  std::uint64_t service_ns_ = 0;     // EWMA
+  std::uint64_t service_ns_ = 0;  // EWMA
   std::uint64_t counted_from_ns_ = 0;
   std::uint64_t finished_ns_ = 0;
   const char* bad_ = nullptr;

@@ -71,11 +71,16 @@ bool ChunkDecoder::take_size(char c, const Limits& limits) {
   }
   if (state_ == State::SizeFirst) return refuse(400, "Chunk size is missing");
   // A whole size: known before any of its bytes, so an upload that is too large stops here.
-  if (limits.body != 0 && (received_ > limits.body || remaining_ > limits.body - received_)) return refuse(413, "Body is too large");
-  if (c == '\r') state_ = State::SizeLf;
-  else if (c == ';') state_ = State::ExtensionStart;
-  else if (is_blank(c)) state_ = State::SizeBlank;
-  else return refuse(400, "Chunk size is invalid");
+  if (limits.body != 0 && (received_ > limits.body || remaining_ > limits.body - received_))
+    return refuse(413, "Body is too large");
+  if (c == '\r')
+    state_ = State::SizeLf;
+  else if (c == ';')
+    state_ = State::ExtensionStart;
+  else if (is_blank(c))
+    state_ = State::SizeBlank;
+  else
+    return refuse(400, "Chunk size is invalid");
   return true;
 }
 
@@ -83,7 +88,7 @@ bool ChunkDecoder::take_size(char c, const Limits& limits) {
 // and only there: behind the last word it is refused, for other servers read such a line in two ways.
 bool ChunkDecoder::take_extension(char c) {
   switch (state_) {
-    case State::SizeBlank:       // behind a size or a value: only another extension may follow
+    case State::SizeBlank:  // behind a size or a value: only another extension may follow
       if (is_blank(c)) return true;
       if (c == ';') return become(State::ExtensionStart);
       break;
@@ -134,12 +139,9 @@ bool ChunkDecoder::start_data() {
 
 bool ChunkDecoder::take_line_end_or_trailer(char c, const Limits& limits) {
   switch (state_) {
-    case State::DataCr:
-      return c == '\r' ? become(State::DataLf) : refuse(400, "Chunk is longer than its size");
-    case State::DataLf:
-      return c == '\n' ? become(State::SizeFirst) : refuse(400, "Chunk ends without CRLF");
-    case State::EndLf:
-      return c == '\n' ? become(State::Done) : refuse(400, "Trailer section ends without CRLF");
+    case State::DataCr: return c == '\r' ? become(State::DataLf) : refuse(400, "Chunk is longer than its size");
+    case State::DataLf: return c == '\n' ? become(State::SizeFirst) : refuse(400, "Chunk ends without CRLF");
+    case State::EndLf: return c == '\n' ? become(State::Done) : refuse(400, "Trailer section ends without CRLF");
     default:
       if (++trailer_ > limits.trailer) return refuse(431, "Trailer section is too large");
       return take_trailer(c, limits);
@@ -176,7 +178,8 @@ bool ChunkDecoder::take_trailer(char c, const Limits& limits) {
 // A trailer that could change framing, routing or authority is refused rather than dropped: whoever sends one tries something.
 bool ChunkDecoder::end_trailer_name() {
   const bool known_size = name_length_ <= name_.size();
-  if (known_size && is_forbidden_trailer(wire::find_name({name_.data(), name_length_}))) return refuse(400, "Trailer field is not allowed");
+  if (known_size && is_forbidden_trailer(wire::find_name({name_.data(), name_length_})))
+    return refuse(400, "Trailer field is not allowed");
   return become(State::TrailerValue);
 }
 

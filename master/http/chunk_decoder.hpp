@@ -26,11 +26,28 @@ class ChunkDecoder {
  private:
   enum class State : std::uint8_t {
     // the size line
-    SizeFirst, Size, SizeBlank, ExtensionStart, ExtensionName, ExtensionNameBlank, ExtensionEquals, ExtensionValue, ExtensionQuoted,
-    ExtensionEscaped, ExtensionEnd, SizeLf,
+    SizeFirst,
+    Size,
+    SizeBlank,
+    ExtensionStart,
+    ExtensionName,
+    ExtensionNameBlank,
+    ExtensionEquals,
+    ExtensionValue,
+    ExtensionQuoted,
+    ExtensionEscaped,
+    ExtensionEnd,
+    SizeLf,
     Data,
     // behind the data, and behind the last chunk
-    DataCr, DataLf, TrailerStart, TrailerName, TrailerValue, TrailerLf, EndLf, Done,
+    DataCr,
+    DataLf,
+    TrailerStart,
+    TrailerName,
+    TrailerValue,
+    TrailerLf,
+    EndLf,
+    Done,
   };
 
   bool take_size_line(char c, const Limits& limits);
@@ -46,15 +63,15 @@ class ChunkDecoder {
     return true;
   }
 
-  std::uint64_t remaining_ = 0;         // the size being read, then the data still to come
-  std::uint64_t received_ = 0;          // data of the whole body
+  std::uint64_t remaining_ = 0;  // the size being read, then the data still to come
+  std::uint64_t received_ = 0;   // data of the whole body
   Refusal refusal_;
-  std::uint32_t line_ = 0;              // bytes of this size line
-  std::uint32_t extensions_ = 0;        // of all size lines
-  std::uint32_t trailer_ = 0;           // bytes of the trailer section
+  std::uint32_t line_ = 0;        // bytes of this size line
+  std::uint32_t extensions_ = 0;  // of all size lines
+  std::uint32_t trailer_ = 0;     // bytes of the trailer section
   std::uint32_t trailer_fields_ = 0;
   State state_ = State::SizeFirst;
-  std::uint8_t name_length_ = 0;        // of this trailer field; more than the array is a name that no table has
+  std::uint8_t name_length_ = 0;  // of this trailer field; more than the array is a name that no table has
   std::array<char, 30> name_;
 };
 

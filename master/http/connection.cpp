@@ -38,18 +38,21 @@ void H1Exchange::reset_h1() {
 }
 
 Connection::Connection(Site& site, net::Peer peer, const net::BoundSocket& local)
-    : site_(site), peer_(std::move(peer)), local_(local), parser_(site.limits), out_(site.loop, site.reply_spools, [this] { on_writable(); }) {}
+    : site_(site),
+      peer_(std::move(peer)),
+      local_(local),
+      parser_(site.limits),
+      out_(site.loop, site.reply_spools, [this] { on_writable(); }) {}
 
-Connection::~Connection() {
-  cancel_all(wire::CancelReason::ClientGone);
-}
+Connection::~Connection() { cancel_all(wire::CancelReason::ClientGone); }
 
 void Connection::start(std::unique_ptr<net::Stream> stream) {
   stream_ = std::move(stream);
   if (site_.observer != nullptr) peer_.trusted = site_.observer->trusts(peer_);
   parser_.trust_forwarder(peer_.trusted);
   if (site_.proxy_protocol != ProxyMode::Off) {
-    proxy_ = std::make_unique<ProxyProtocol>(site_.proxy_protocol, site_.proxy_allow_ips.trusts({peer_.address, peer_.port, peer_.unix_socket}));
+    proxy_ = std::make_unique<ProxyProtocol>(
+        site_.proxy_protocol, site_.proxy_allow_ips.trusts({peer_.address, peer_.port, peer_.unix_socket}));
     proxy_due_ = true;
   }
   idle_due_ms_ = site_.loop.now_ms() + site_.timing.keepalive_ms;
@@ -115,7 +118,8 @@ bool Connection::wants_input() const {
     case State::Open: break;
   }
   if (!leftover_.empty()) return false;
-  const bool body_waits = reading_ != nullptr && reading_->body && reading_->body->size() > site_.buffers.request_memory && !reading_->body_whole &&
+  const bool body_waits = reading_ != nullptr && reading_->body &&
+                          reading_->body->size() > site_.buffers.request_memory && !reading_->body_whole &&
                           (reading_->submitted || reading_->body->full());
   return !body_waits;
 }
@@ -258,7 +262,8 @@ void Connection::schedule() {
     send_due_ms_ = site_.timing.send_ms == 0 ? 0 : now + site_.timing.send_ms;
     sent_mark_ = out_.sent();
   }
-  const auto first = earliest({head_due_ms_, idle_due_ms_, body_check_ms_, send_due_ms_, linger_due_ms_, half_close_due_ms_, websocket_due_ms_, unread_due_ms_});
+  const auto first = earliest({head_due_ms_, idle_due_ms_, body_check_ms_, send_due_ms_, linger_due_ms_,
+                               half_close_due_ms_, websocket_due_ms_, unread_due_ms_});
   if (first == 0) {
     disarm();
   } else {
@@ -283,7 +288,8 @@ void Connection::on_deadline() {
     const bool waits_for_us = !wants_input() || continue_due_;
     const auto mark = body_marks_[1];
     body_marks_ = {parser_.body_received(), waits_for_us ? kNoMark : body_marks_[0]};
-    if (!waits_for_us && mark != kNoMark && (parser_.body_received() - mark) * 1000 < site_.timing.body_min_rate * 2 * kBodyCheckMs) {
+    if (!waits_for_us && mark != kNoMark &&
+        (parser_.body_received() - mark) * 1000 < site_.timing.body_min_rate * 2 * kBodyCheckMs) {
       body_check_ms_ = 0;
       return refuse({408, "The request body arrives too slowly"});
     }
@@ -297,7 +303,9 @@ void Connection::on_deadline() {
   if (due(half_close_due_ms_)) {
     half_close_due_ms_ = 0;
     // Nobody may be there any more: what has not been started by now is not started for nobody.
-    while (!exchanges_.empty() && (exchanges_.back()->stage == Stage::Queued || exchanges_.back()->stage == Stage::Collecting) && !exchanges_.back()->ended) {
+    while (!exchanges_.empty() &&
+           (exchanges_.back()->stage == Stage::Queued || exchanges_.back()->stage == Stage::Collecting) &&
+           !exchanges_.back()->ended) {
       site_.dispatcher.cancel(*exchanges_.back(), wire::CancelReason::ClientGone);
       site_.recycle(std::move(exchanges_.back()));
       exchanges_.pop_back();

@@ -30,15 +30,15 @@ struct H1Exchange : Exchange {
 
   ReplyPlan plan;
   BodyFramer framer;
-  bool keep_alive = true;      // as the client asked
+  bool keep_alive = true;  // as the client asked
   bool expects_continue = false;
-  bool received = false;       // the request's last byte is here
+  bool received = false;  // the request's last byte is here
   bool submitted = false;
   bool head_written = false;
   bool trailers_written = false;
-  bool ended = false;          // nothing more will be written for it
-  bool cut = false;            // its reply is broken off: the connection ends here
-  std::vector<char> early;     // what is ready before its turn
+  bool ended = false;       // nothing more will be written for it
+  bool cut = false;         // its reply is broken off: the connection ends here
+  std::vector<char> early;  // what is ready before its turn
 
   void reset_h1();
 };
@@ -98,7 +98,8 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   bool write_trailer_section(H1Exchange& exchange, const ReplyEvent& event);
   bool write_file(H1Exchange& exchange, const ReplyEvent& event);
   bool read_file_early(H1Exchange& exchange, int fd, std::uint64_t offset, const BodyFramer::Piece& framed);
-  void write_whole(H1Exchange& exchange, std::uint16_t status, std::string_view content_type, std::string_view body, std::string_view extra);
+  void write_whole(H1Exchange& exchange, std::uint16_t status, std::string_view content_type, std::string_view body,
+                   std::string_view extra);
   void finish_own(H1Exchange& exchange, std::uint16_t status, bool keep_alive, std::span<const char> bytes);
   ReplyFacts reply_facts(const H1Exchange& exchange);
   bool accept_websocket(H1Exchange& exchange, const ReplyEvent& event);
@@ -130,25 +131,25 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   void on_deadline() override;
 
   Site& site_;
-  std::size_t site_index_ = 0;          // where the Site has it
+  std::size_t site_index_ = 0;  // where the Site has it
   net::Peer peer_;
   const net::BoundSocket& local_;
   std::unique_ptr<net::Stream> stream_;
   std::unique_ptr<ProxyProtocol> proxy_;  // only where --proxy-protocol allows it
   H1Parser parser_;
   State state_ = State::Open;
-  bool proxy_due_ = false;              // the first bytes may be a PROXY header
-  bool proxy_begun_ = false;            // some of it is here
+  bool proxy_due_ = false;    // the first bytes may be a PROXY header
+  bool proxy_begun_ = false;  // some of it is here
   bool corked_ = false;
   bool continue_due_ = false;
-  bool last_request_ = false;           // the client said that it sends no more
-  bool replying_ = false;               // in on_reply(): its exchange must not go away under it
-  bool more_follows_ = false;           // the record at hand is not its reply's last
-  bool broken_ = false;                 // the stream failed
+  bool last_request_ = false;  // the client said that it sends no more
+  bool replying_ = false;      // in on_reply(): its exchange must not go away under it
+  bool more_follows_ = false;  // the record at hand is not its reply's last
+  bool broken_ = false;        // the stream failed
 
   std::vector<std::unique_ptr<H1Exchange>> exchanges_;  // oldest first; the last may still be arriving
-  H1Exchange* reading_ = nullptr;       // the one that is arriving
-  std::vector<char> leftover_;          // bytes behind a full look-ahead
+  H1Exchange* reading_ = nullptr;                       // the one that is arriving
+  std::vector<char> leftover_;                          // bytes behind a full look-ahead
   OutQueue out_;
   std::unique_ptr<WebSocket> websocket_;  // from a valid handshake on
 
@@ -162,7 +163,7 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   std::uint64_t linger_due_ms_ = 0;
   std::uint64_t half_close_due_ms_ = 0;
   std::uint64_t websocket_due_ms_ = 0;
-  std::uint64_t unread_due_ms_ = 0;     // for the rest of a body whose request is answered already
+  std::uint64_t unread_due_ms_ = 0;  // for the rest of a body whose request is answered already
   std::uint64_t discarded_ = 0;
 };
 

@@ -111,10 +111,12 @@ void Connection::on_head_done() {
 // get the request as any other.
 bool Connection::read_upgrade(H1Exchange& exchange) {
   std::vector<WsField> fields;
-  for (const auto& field : exchange.request.fields()) fields.push_back({exchange.request.name(field), exchange.request.text(field.value)});
+  for (const auto& field : exchange.request.fields())
+    fields.push_back({exchange.request.name(field), exchange.request.text(field.value)});
   const WsDeflateWishes wishes;
   const auto& head = exchange.request.head;
-  WsRequest handshake = read_ws_request(exchange.request.text(head.method_name), head.http_version, fields, site_.websocket.deflate ? &wishes : nullptr);
+  WsRequest handshake = read_ws_request(exchange.request.text(head.method_name), head.http_version, fields,
+                                        site_.websocket.deflate ? &wishes : nullptr);
   switch (handshake.verdict) {
     case WsRequest::Verdict::NotWebSocket: return true;
     case WsRequest::Verdict::BadRequest: refuse({400, handshake.reason}); return false;
@@ -208,7 +210,9 @@ void Connection::submit_ready() {
   for (std::size_t i = 0; i < exchanges_.size(); ++i) {
     H1Exchange& exchange = *exchanges_[i];
     const bool last_arriving = &exchange == reading_;
-    const bool streamed = last_arriving && exchange.request.finished() && (!(site_.sync_workers() && site_.buffers.collect) || (exchange.body && exchange.body->stuck()));
+    const bool streamed =
+        last_arriving && exchange.request.finished() &&
+        (!(site_.sync_workers() && site_.buffers.collect) || (exchange.body && exchange.body->stuck()));
     if (last_arriving && !streamed) return;
     if (!exchange.submitted && !exchange.ended) {
       if (i != 0 && (!exchange.safe() || !only_safe_before)) return;
@@ -217,7 +221,8 @@ void Connection::submit_ready() {
       if (exchange.body_whole && (!exchange.body || exchange.body->empty())) flags |= wire::kBodyComplete;
       exchange.request.set_flags(flags);
       site_.dispatcher.submit(exchange);
-      if (state_ == State::Closed || i >= exchanges_.size() || exchanges_[i].get() != &exchange) return;  // refused and gone
+      if (state_ == State::Closed || i >= exchanges_.size() || exchanges_[i].get() != &exchange)
+        return;  // refused and gone
     }
     only_safe_before = only_safe_before && exchange.safe();
   }

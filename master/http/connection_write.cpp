@@ -107,11 +107,15 @@ ReplyFacts Connection::reply_facts(const H1Exchange& exchange) {
   facts.extra = site_.extra_lines;
   // A body that still arrives is read to its end only when that is little; a client that waits for 100 Continue sends none.
   const bool length_known = exchange.request.head.content_length != wire::kUnknownLength;
-  const bool much = length_known && !exchange.received && exchange.request.head.content_length - std::min(exchange.request.head.content_length, parser_.body_received()) > kUnreadBody;
+  const bool much =
+      length_known && !exchange.received &&
+      exchange.request.head.content_length - std::min(exchange.request.head.content_length, parser_.body_received()) >
+          kUnreadBody;
   // A connection that ends does so with the last of its replies: those before it must not say that nothing follows.
   const bool ends = state_ != State::Open || site_.draining;
   const bool last = exchanges_.back().get() == &exchange && leftover_.empty();
-  facts.keep_alive = exchange.keep_alive && !(ends && last) && !much && !(exchange.expects_continue && !exchange.received);
+  facts.keep_alive =
+      exchange.keep_alive && !(ends && last) && !much && !(exchange.expects_continue && !exchange.received);
   return facts;
 }
 
@@ -135,7 +139,9 @@ bool Connection::write_head(H1Exchange& exchange, const ReplyEvent& event) {
   auto& head = site_.head_buffer;
   head.clear();
   if (const Refusal refusal = write_reply_head(event.head, facts, exchange.plan, head)) {
-    if (site_.observer != nullptr) site_.observer->on_error(&exchange, &peer_, 500, std::string("the application's reply is not valid HTTP: ") + refusal.reason);
+    if (site_.observer != nullptr)
+      site_.observer->on_error(&exchange, &peer_, 500,
+                               std::string("the application's reply is not valid HTTP: ") + refusal.reason);
     if (!event.end) site_.dispatcher.cancel(exchange, wire::CancelReason::ClientGone);
     write_error(exchange, 500, "The application's reply is not valid HTTP");
     return true;
@@ -144,7 +150,8 @@ bool Connection::write_head(H1Exchange& exchange, const ReplyEvent& event) {
   exchange.status = exchange.plan.status;
   exchange.framer = BodyFramer(exchange.plan);
   const auto framed = exchange.framer.put(body.size(), event.end && !event.aborted && !exchange.plan.trailers);
-  const std::array<iovec, 4> pieces{iovec{head.data(), head.size()}, piece_of(framed.prefix()), piece_of(body.first(framed.take)), piece_of(framed.suffix)};
+  const std::array<iovec, 4> pieces{iovec{head.data(), head.size()}, piece_of(framed.prefix()),
+                                    piece_of(body.first(framed.take)), piece_of(framed.suffix)};
   exchange.body_bytes_sent += framed.take;
   exchange.reply_unacknowledged += body.size();
   // Mostly one or two of the four have bytes.
@@ -264,8 +271,10 @@ void Connection::end_reply(H1Exchange& exchange, bool aborted) {
   exchange.ended = true;
   exchange.cut = aborted || exchange.framer.is_short();
   if (site_.observer != nullptr) {
-    if (exchange.framer.is_short() && !aborted) site_.observer->on_error(&exchange, &peer_, 0, "the reply is shorter than its Content-Length");
-    if (exchange.framer.cut()) site_.observer->on_error(&exchange, &peer_, 0, "the reply is longer than its Content-Length: cut");
+    if (exchange.framer.is_short() && !aborted)
+      site_.observer->on_error(&exchange, &peer_, 0, "the reply is shorter than its Content-Length");
+    if (exchange.framer.cut())
+      site_.observer->on_error(&exchange, &peer_, 0, "the reply is longer than its Content-Length: cut");
   }
   if (is_front(exchange)) finish_front();
 }
@@ -309,7 +318,8 @@ void Connection::write_error(H1Exchange& exchange, std::uint16_t status, const c
   finish_own(exchange, status, error.keep_alive, bytes);
 }
 
-void Connection::write_whole(H1Exchange& exchange, std::uint16_t status, std::string_view content_type, std::string_view body, std::string_view extra) {
+void Connection::write_whole(H1Exchange& exchange, std::uint16_t status, std::string_view content_type,
+                             std::string_view body, std::string_view extra) {
   ReplyFacts facts = reply_facts(exchange);
   facts.complete_length = body.size();
   std::string lines = site_.extra_lines;
@@ -320,7 +330,8 @@ void Connection::write_whole(H1Exchange& exchange, std::uint16_t status, std::st
   writer.field("Content-Type", content_type, wire::Name::ContentType);
   wire::ReplyView view(std::span<const std::byte>(memory).first(writer.finish()));
   std::vector<char> bytes;
-  if (view.validate() != nullptr || write_reply_head(view, facts, exchange.plan, bytes)) return write_error(exchange, 500, "internal");
+  if (view.validate() != nullptr || write_reply_head(view, facts, exchange.plan, bytes))
+    return write_error(exchange, 500, "internal");
   if (!facts.head_request) {
     bytes.insert(bytes.end(), body.begin(), body.end());
     exchange.body_bytes_sent = body.size();

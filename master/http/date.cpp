@@ -54,7 +54,8 @@ struct Reader {
 
 bool plausible(const std::tm& parts) {
   static constexpr int kLengths[12] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-  return parts.tm_mday >= 1 && parts.tm_mday <= kLengths[parts.tm_mon] && parts.tm_hour < 24 && parts.tm_min < 60 && parts.tm_sec <= 60;
+  return parts.tm_mday >= 1 && parts.tm_mday <= kLengths[parts.tm_mon] && parts.tm_hour < 24 && parts.tm_min < 60 &&
+         parts.tm_sec <= 60;
 }
 
 // A two-digit year that seems more than 50 years ahead lies in the past (RFC 9110 5.6.7).

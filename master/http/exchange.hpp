@@ -18,7 +18,7 @@
 namespace prefork::dispatch {
 class Dispatcher;
 class WorkerLink;
-}
+}  // namespace prefork::dispatch
 
 namespace prefork::http {
 
@@ -35,10 +35,10 @@ struct Exchange : net::Deadline {
 
   // The body beyond what is inline in `request`.
   std::unique_ptr<net::Spool> body;
-  std::uint64_t body_credit = 0;   // bytes the worker takes now
-  bool body_whole = true;          // every byte has arrived (or there is none)
-  bool body_aborted = false;       // it never will
-  bool body_sent = false;          // Body records went out: the request cannot be given to another worker
+  std::uint64_t body_credit = 0;  // bytes the worker takes now
+  bool body_whole = true;         // every byte has arrived (or there is none)
+  bool body_aborted = false;      // it never will
+  bool body_sent = false;         // Body records went out: the request cannot be given to another worker
   bool body_end_sent = false;
   bool body_wanted_told = false;
 
@@ -46,23 +46,23 @@ struct Exchange : net::Deadline {
   dispatch::WorkerLink* link = nullptr;
   std::uint32_t slot = 0;
   std::uint32_t generation = 0;
-  std::uint8_t crashes = 0;        // workers that died with it started
+  std::uint8_t crashes = 0;  // workers that died with it started
 
   // Reply flow control: body bytes that arrived and for which no credit went back.
   std::uint64_t reply_unacknowledged = 0;
 
   // For logs and metrics.
-  std::uint64_t arrived_ns = 0;    // the head was complete
+  std::uint64_t arrived_ns = 0;  // the head was complete
   std::uint64_t queued_ns = 0;
-  std::uint64_t sent_ns = 0;       // to the worker that answered it
-  std::uint64_t replied_ns = 0;    // the first reply record
+  std::uint64_t sent_ns = 0;     // to the worker that answered it
+  std::uint64_t replied_ns = 0;  // the first reply record
   std::uint32_t worker_pid = 0;
   std::uint32_t worker_id = 0;
   std::uint32_t worker_generation = 0;
   std::uint16_t status = 0;
   std::uint64_t body_bytes_sent = 0;
-  wire::Text client;               // in `request`: who a trusted proxy says the client is; empty: the peer
-  std::string reply_notes;         // what an observer keeps of the reply's head
+  wire::Text client;        // in `request`: who a trusted proxy says the client is; empty: the peer
+  std::string reply_notes;  // what an observer keeps of the reply's head
 
   bool safe() const { return wire::is_safe(static_cast<wire::Method>(request.head.method)); }
   bool started_reply() const { return stage == Stage::Replying || stage == Stage::Done; }

@@ -23,8 +23,8 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
 bool usable_host(std::string_view text) {
   if (text.empty() || text.size() > 262) return false;
   return std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_' || c == ':' ||
-           c == '[' || c == ']';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
+           c == '_' || c == ':' || c == '[' || c == ']';
   });
 }
 
@@ -111,7 +111,8 @@ void walk_x_forwarded_for(const FieldList& fields, ClientWalk& walk) {
   }
 }
 
-bool means_https(const ForwardedPolicy& policy, const ForwardedPolicy::SchemeField& scheme, std::string_view value, unsigned place) {
+bool means_https(const ForwardedPolicy& policy, const ForwardedPolicy::SchemeField& scheme, std::string_view value,
+                 unsigned place) {
   if (!policy.apply || scheme.id != wire::Name::XForwardedProto) return value == scheme.value;
   const std::string_view said = pick(value, place);
   return said == scheme.value || (scheme.value == "https" && said == "wss");
@@ -160,8 +161,10 @@ void read_rfc7239(const ForwardedPolicy& policy, const FieldList& fields, bool s
   if (!policy.apply || elements.empty()) return;
   const std::size_t place = std::min<std::size_t>(walk.place(), elements.size());
   const ForwardedElement& nearest = elements[elements.size() - place];
-  if (!scheme_known && (same_name(nearest.proto, "https") || same_name(nearest.proto, "wss"))) out.scheme = wire::Scheme::Https;
-  if (!scheme_known && (same_name(nearest.proto, "http") || same_name(nearest.proto, "ws"))) out.scheme = wire::Scheme::Http;
+  if (!scheme_known && (same_name(nearest.proto, "https") || same_name(nearest.proto, "wss")))
+    out.scheme = wire::Scheme::Https;
+  if (!scheme_known && (same_name(nearest.proto, "http") || same_name(nearest.proto, "ws")))
+    out.scheme = wire::Scheme::Http;
   apply_host(nearest.host, {}, out);
 }
 
@@ -280,7 +283,8 @@ std::optional<Node> parse_node(std::string_view text) {
     port = text.substr(end + 1);
     if (!port.empty() && port.front() != ':') return {};
     if (node.address.find(':') == std::string_view::npos) return {};
-  } else if (const auto colon = text.find(':'); colon != std::string_view::npos && text.find(':', colon + 1) == std::string_view::npos) {
+  } else if (const auto colon = text.find(':');
+             colon != std::string_view::npos && text.find(':', colon + 1) == std::string_view::npos) {
     node.address = text.substr(0, colon);
     port = text.substr(colon);
   }

@@ -42,7 +42,8 @@ struct ForwardedPolicy {
   std::vector<SchemeField> scheme_fields;
 
   ForwardedPolicy() = default;
-  ForwardedPolicy(TrustList trusted, unsigned trusted_hops, bool apply, const std::map<std::string, std::string>& secure_scheme_headers);
+  ForwardedPolicy(TrustList trusted, unsigned trusted_hops, bool apply,
+                  const std::map<std::string, std::string>& secure_scheme_headers);
 };
 
 struct Forwarded {
@@ -56,7 +57,8 @@ struct Forwarded {
 };
 
 // `trusted` is policy.trusted.trusts(peer), asked once a connection.
-[[nodiscard]] Forwarded read_forwarded(const ForwardedPolicy& policy, const Peer& peer, bool trusted, const FieldList& fields);
+[[nodiscard]] Forwarded read_forwarded(const ForwardedPolicy& policy, const Peer& peer, bool trusted,
+                                       const FieldList& fields);
 
 // One element of a Forwarded field; parameters that are not there, or not usable as they stand (a quoted pair), are empty.
 struct ForwardedElement {

@@ -11,10 +11,18 @@ struct H1Callbacks {
   static H1Parser& parser(llhttp_t* llhttp) { return *static_cast<H1Parser*>(llhttp->data); }
   static int result(bool fine) { return fine ? HPE_OK : HPE_USER; }
 
-  static int on_url(llhttp_t* llhttp, const char* at, std::size_t length) { return result(parser(llhttp).add_target(at, length)); }
-  static int on_version(llhttp_t* llhttp, const char* at, std::size_t) { return result(parser(llhttp).start_version(at)); }
-  static int on_header_field(llhttp_t* llhttp, const char* at, std::size_t length) { return result(parser(llhttp).add_name(at, length)); }
-  static int on_header_value(llhttp_t* llhttp, const char* at, std::size_t length) { return result(parser(llhttp).add_value(at, length)); }
+  static int on_url(llhttp_t* llhttp, const char* at, std::size_t length) {
+    return result(parser(llhttp).add_target(at, length));
+  }
+  static int on_version(llhttp_t* llhttp, const char* at, std::size_t) {
+    return result(parser(llhttp).start_version(at));
+  }
+  static int on_header_field(llhttp_t* llhttp, const char* at, std::size_t length) {
+    return result(parser(llhttp).add_name(at, length));
+  }
+  static int on_header_value(llhttp_t* llhttp, const char* at, std::size_t length) {
+    return result(parser(llhttp).add_value(at, length));
+  }
   // llhttp never sees a body: it rests here until the next head starts it anew.
   static int on_headers_complete(llhttp_t*) { return HPE_PAUSED; }
 
@@ -122,7 +130,8 @@ Feed H1Parser::feed_method(std::span<const char>& in) {
   head.method_name.length += static_cast<std::uint32_t>(length);
   if (head.method_name.length > kLongestMethod) return refuse({501, "Method is not implemented"});
   const bool whole = length < in.size();
-  if (whole && (in[length] != ' ' || head.method_name.length == 0)) return refuse({400, "Request line does not start with a method"});
+  if (whole && (in[length] != ' ' || head.method_name.length == 0))
+    return refuse({400, "Request line does not start with a method"});
   take(in, length + (whole ? 1 : 0));
   if (!whole) return Feed::NeedMore;
   const std::string_view name = builder_->text(head.method_name);
@@ -141,7 +150,8 @@ Feed H1Parser::feed_head(std::span<const char>& in) {
   buffer_ = in.data();
   buffer_at_ = builder_->size();
   const std::size_t before = buffer_at_ - head_at_;
-  const std::size_t length = std::min<std::size_t>(in.size(), limits_.head - std::min<std::size_t>(limits_.head, before));
+  const std::size_t length =
+      std::min<std::size_t>(in.size(), limits_.head - std::min<std::size_t>(limits_.head, before));
   const llhttp_errno_t error = llhttp_execute(&llhttp_, in.data(), length);
   const bool done = error == HPE_PAUSED;
   // A callback's refusal comes back as one of several codes.
@@ -184,7 +194,8 @@ bool H1Parser::add_name(const char* at, std::size_t length) {
     fields.push_back({.name_id = 0, .name_length = 0, .name_offset = place, .value = {}});
   }
   const std::size_t whole = fields.back().name_length + length;
-  if (whole > kLongestName || (limits_.field_size != 0 && whole + 2 > limits_.field_size)) return fail({431, "Header field is too large"});
+  if (whole > kLongestName || (limits_.field_size != 0 && whole + 2 > limits_.field_size))
+    return fail({431, "Header field is too large"});
   fields.back().name_length = static_cast<std::uint16_t>(whole);
   return true;
 }
@@ -195,7 +206,8 @@ bool H1Parser::add_value(const char* at, std::size_t length) {
   if (field.value.offset == 0) field.value.offset = place;
   const auto end = static_cast<std::uint32_t>(place + length);
   field.value.length = end - field.value.offset;
-  return limits_.field_size == 0 || end + 2 - field.name_offset <= limits_.field_size || fail({431, "Header field is too large"});
+  return limits_.field_size == 0 || end + 2 - field.name_offset <= limits_.field_size ||
+         fail({431, "Header field is too large"});
 }
 
 // Gives known names their ids, leaves out the fields that are not kept, and judges the others. All bytes are in the builder.
@@ -237,7 +249,8 @@ Refusal H1Parser::judge_unknown_name(wire::Field& field, bool& keep) {
   }
   if (!underscore || limits_.header_map == HeaderMap::Dangerous) return {};
   const auto& allowed = limits_.forwarder_headers;
-  if (trusted_ && std::find(allowed.begin(), allowed.end(), std::string_view{name, field.name_length}) != allowed.end()) return {};
+  if (trusted_ && std::find(allowed.begin(), allowed.end(), std::string_view{name, field.name_length}) != allowed.end())
+    return {};
   keep = false;
   return limits_.header_map == HeaderMap::Refuse ? Refusal{400, "Header field name has an underscore"} : Refusal{};
 }
@@ -277,7 +290,8 @@ bool H1Parser::clean_lines(std::span<const char> bytes) {
 Feed H1Parser::complete_head() {
   if (!line_done_) return refuse({505, "HTTP version is not supported"});  // HTTP/0.9 has no version
   wire::RequestHead& head = builder_->head;
-  if (const Refusal refusal = judge_version(llhttp_.http_major, llhttp_.http_minor, limits_, head)) return refuse(refusal);
+  if (const Refusal refusal = judge_version(llhttp_.http_major, llhttp_.http_minor, limits_, head))
+    return refuse(refusal);
   if (const Refusal refusal = judge_fields()) return refuse(refusal);
   if (const Refusal refusal = judge_head(facts_, limits_, *builder_)) return refuse(refusal);
   const bool chunked = (head.flags & wire::kChunkedBody) != 0;

@@ -51,12 +51,16 @@ class H1Parser {
 
   // From HeadDone until the first byte of the next message.
   bool body_expected() const { return body_ != Body::None; }
-  bool keep_alive() const { return keep_alive_; }  // as the client wishes: HTTP/1.1 without close, HTTP/1.0 with keep-alive
-  bool upgrade() const { return upgrade_; }        // Connection: upgrade and an Upgrade field came, on 1.1
+  bool keep_alive() const {
+    return keep_alive_;
+  }                                          // as the client wishes: HTTP/1.1 without close, HTTP/1.0 with keep-alive
+  bool upgrade() const { return upgrade_; }  // Connection: upgrade and an Upgrade field came, on 1.1
   bool expects_continue() const { return expects_continue_; }
   std::uint64_t body_received() const { return body_received_; }  // bytes handed out, without chunk framing
 
-  bool idle() const { return state_ == State::Idle; }  // no byte of a message seen; an empty line before it does not count
+  bool idle() const {
+    return state_ == State::Idle;
+  }  // no byte of a message seen; an empty line before it does not count
   bool in_head() const { return state_ == State::Method || state_ == State::Head; }
   bool in_body() const { return state_ == State::HeadDone || state_ == State::Body; }
   bool dead() const { return state_ == State::Dead; }
@@ -98,17 +102,17 @@ class H1Parser {
   HeadFacts facts_;
   ChunkDecoder chunks_;
   std::span<const char> piece_;
-  std::uint64_t remaining_ = 0;      // of a body with a length
+  std::uint64_t remaining_ = 0;  // of a body with a length
   std::uint64_t body_received_ = 0;
   Refusal refusal_;
-  const char* buffer_ = nullptr;     // what llhttp is reading now
-  std::uint32_t buffer_at_ = 0;      // its place in the builder
-  std::uint32_t head_at_ = 0;        // the head's place in the builder
+  const char* buffer_ = nullptr;  // what llhttp is reading now
+  std::uint32_t buffer_at_ = 0;   // its place in the builder
+  std::uint32_t head_at_ = 0;     // the head's place in the builder
   State state_ = State::Idle;
   Body body_ = Body::None;
-  std::uint8_t leading_ = 0;         // bytes seen of the empty line that may come first
-  bool line_done_ = false;           // the version of the request line was reached
-  bool after_cr_ = false;            // clean_lines: the last byte was one
+  std::uint8_t leading_ = 0;  // bytes seen of the empty line that may come first
+  bool line_done_ = false;    // the version of the request line was reached
+  bool after_cr_ = false;     // clean_lines: the last byte was one
   bool keep_alive_ = false;
   bool upgrade_ = false;
   bool expects_continue_ = false;

@@ -38,16 +38,20 @@ Refusal judge_transfer_encoding(HeadFacts& facts, std::string_view value) {
     return {400, "Transfer-Encoding does not end with chunked"};
   }
   bool twice = false;
-  for_each_member(value.substr(0, comma), [&](std::string_view coding) { twice = twice || same_letters(coding, "chunked"); });
+  for_each_member(value.substr(0, comma),
+                  [&](std::string_view coding) { twice = twice || same_letters(coding, "chunked"); });
   if (twice) return {400, "Transfer-Encoding has chunked twice"};
   return {501, "Transfer-Encoding is not implemented"};
 }
 
 void note_connection(HeadFacts& facts, std::string_view value) {
   for_each_member(value, [&](std::string_view option) {
-    if (same_letters(option, "close")) facts.add(HeadFacts::kClose);
-    else if (same_letters(option, "keep-alive")) facts.add(HeadFacts::kKeepAlive);
-    else if (same_letters(option, "upgrade")) facts.add(HeadFacts::kUpgradeOption);
+    if (same_letters(option, "close"))
+      facts.add(HeadFacts::kClose);
+    else if (same_letters(option, "keep-alive"))
+      facts.add(HeadFacts::kKeepAlive);
+    else if (same_letters(option, "upgrade"))
+      facts.add(HeadFacts::kUpgradeOption);
   });
 }
 
@@ -88,8 +92,10 @@ TargetShape shape_of(std::string_view target) {
   for (; at < target.size(); ++at) {
     const Target kind = kTargetTable[static_cast<unsigned char>(target[at])];
     if (kind == Target::Plain) continue;
-    if (kind == Target::Escaped) shape.escaped = true;
-    else break;
+    if (kind == Target::Escaped)
+      shape.escaped = true;
+    else
+      break;
   }
   if (at == target.size()) return shape;
   if (target[at] == '?') shape.query = at;
@@ -113,7 +119,8 @@ void place_path(wire::RequestBuilder& builder, std::size_t offset, const TargetS
   head.path = {builder.size(), 0};
   builder.append(std::string(head.raw_path.length, '\0'));
   char* bytes = builder.data();
-  head.path.length = static_cast<std::uint32_t>(percent_decode({bytes + head.raw_path.offset, head.raw_path.length}, bytes + head.path.offset));
+  head.path.length = static_cast<std::uint32_t>(
+      percent_decode({bytes + head.raw_path.offset, head.raw_path.length}, bytes + head.path.offset));
   builder.truncate(head.path.offset + head.path.length);
 }
 
@@ -125,13 +132,15 @@ Refusal judge_absolute(HeadFacts& facts, wire::RequestBuilder& builder, TargetSh
   if (!parts) return {400, "Request target is invalid"};
   const auto authority_at = static_cast<std::size_t>(parts->authority.data() - target.data());
   const std::size_t path_at = authority_at + parts->authority.size();
-  head.host = {static_cast<std::uint32_t>(head.target.offset + authority_at), static_cast<std::uint32_t>(parts->authority.size())};
+  head.host = {static_cast<std::uint32_t>(head.target.offset + authority_at),
+               static_cast<std::uint32_t>(parts->authority.size())};
   if (facts.has(HeadFacts::kHost)) builder.fields()[facts.host_field].value = head.host;
   if (shape.escaped) shape.escaped = target.substr(path_at, shape.query - path_at).find('%') != std::string_view::npos;
   place_path(builder, path_at, shape);
   if (head.raw_path.length != 0) return {};
   // RFC 9112 3.2.4: OPTIONS for a whole server is sent to a proxy without path; else an empty path is "/".
-  const bool server_wide = static_cast<wire::Method>(head.method) == wire::Method::OPTIONS && shape.query == std::string_view::npos;
+  const bool server_wide =
+      static_cast<wire::Method>(head.method) == wire::Method::OPTIONS && shape.query == std::string_view::npos;
   head.raw_path = head.path = builder.add_text(server_wide ? "*" : "/");
   return {};
 }
@@ -146,7 +155,8 @@ Refusal judge_target(HeadFacts& facts, wire::RequestBuilder& builder) {
     return {};
   }
   if (target == "*") {
-    if (static_cast<wire::Method>(head.method) != wire::Method::OPTIONS) return {400, "Request target * is for OPTIONS only"};
+    if (static_cast<wire::Method>(head.method) != wire::Method::OPTIONS)
+      return {400, "Request target * is for OPTIONS only"};
     head.raw_path = head.path = head.target;
     return {};
   }
@@ -187,16 +197,19 @@ Refusal judge_expectation(const HeadFacts& facts, wire::RequestHead& head) {
 }
 
 constexpr std::uint64_t bit(Name name) { return std::uint64_t{1} << static_cast<unsigned>(name); }
-constexpr std::uint64_t kJudged = bit(Name::Host) | bit(Name::Connection) | bit(Name::ContentLength) | bit(Name::ContentType) |
-                                  bit(Name::TransferEncoding) | bit(Name::Upgrade) | bit(Name::Expect) | bit(Name::Te);
+constexpr std::uint64_t kJudged = bit(Name::Host) | bit(Name::Connection) | bit(Name::ContentLength) |
+                                  bit(Name::ContentType) | bit(Name::TransferEncoding) | bit(Name::Upgrade) |
+                                  bit(Name::Expect) | bit(Name::Te);
 static_assert(Name::Te < Name{64} && Name::Upgrade < Name{64});
 
 }  // namespace
 
 Refusal judge_method(std::string_view name, wire::Method method, const Limits& limits) {
-  if (name == "PRI") return {505, "HTTP/2 is not spoken here"};  // RFC 9113 3.4: the preface of a client that assumes it
+  if (name == "PRI")
+    return {505, "HTTP/2 is not spoken here"};  // RFC 9113 3.4: the preface of a client that assumes it
   if (method == wire::Method::CONNECT) return {501, "CONNECT is for proxies"};
-  if (method == wire::Method::Unknown && !limits.permit_unconventional_http_method) return {501, "Method is not implemented"};
+  if (method == wire::Method::Unknown && !limits.permit_unconventional_http_method)
+    return {501, "Method is not implemented"};
   return {};
 }
 
@@ -252,9 +265,17 @@ bool wants_keep_alive(const HeadFacts& facts, int http_version) {
 
 bool is_forbidden_trailer(Name name) {
   switch (name) {
-    case Name::Host: case Name::ContentLength: case Name::TransferEncoding: case Name::Trailer: case Name::Te: case Name::Connection:
-    case Name::Upgrade: case Name::Expect: case Name::Authorization: case Name::ProxyAuthorization: case Name::Cookie:
-      return true;
+    case Name::Host:
+    case Name::ContentLength:
+    case Name::TransferEncoding:
+    case Name::Trailer:
+    case Name::Te:
+    case Name::Connection:
+    case Name::Upgrade:
+    case Name::Expect:
+    case Name::Authorization:
+    case Name::ProxyAuthorization:
+    case Name::Cookie: return true;
     default: return false;
   }
 }

@@ -22,8 +22,17 @@ namespace prefork::http {
 // What the fields of one head said, gathered as they arrive.
 struct HeadFacts {
   enum Bits : std::uint16_t {
-    kHost = 1, kContentLength = 2, kTransferEncoding = 4, kContentType = 8, kClose = 16, kKeepAlive = 32, kUpgradeOption = 64,
-    kUpgradeField = 128, kContinue = 256, kOtherExpectation = 512, kTrailers = 1024,
+    kHost = 1,
+    kContentLength = 2,
+    kTransferEncoding = 4,
+    kContentType = 8,
+    kClose = 16,
+    kKeepAlive = 32,
+    kUpgradeOption = 64,
+    kUpgradeField = 128,
+    kContinue = 256,
+    kOtherExpectation = 512,
+    kTrailers = 1024,
   };
   std::uint64_t content_length = 0;
   std::uint32_t host_field = 0;  // index in the builder's fields, with kHost

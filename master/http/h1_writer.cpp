@@ -36,13 +36,17 @@ class Appender {
   char* at() { return at_; }
   void back_to(char* at) { at_ = at; }
   // For a text of a record. Texts that do not overlap always have room.
-  bool has_room(std::size_t bytes) const { return at_ <= foreign_end_ && bytes <= static_cast<std::size_t>(foreign_end_ - at_); }
+  bool has_room(std::size_t bytes) const {
+    return at_ <= foreign_end_ && bytes <= static_cast<std::size_t>(foreign_end_ - at_);
+  }
   void put(std::string_view text) {
     if (!text.empty()) std::memcpy(at_, text.data(), text.size());
     at_ += text.size();
   }
   template <class Number>
-  void put_number(Number number) { at_ = std::to_chars(at_, end_, number).ptr; }
+  void put_number(Number number) {
+    at_ = std::to_chars(at_, end_, number).ptr;
+  }
   void done() { done_ = true; }
 
  private:
@@ -81,7 +85,7 @@ bool is_clean(const char* bytes, std::size_t length) {
 
 struct Written {
   Name name = Name::Unknown;
-  char* start = nullptr;      // of the line
+  char* start = nullptr;  // of the line
   std::string_view value;
 };
 
@@ -107,9 +111,14 @@ Refusal put_field(const wire::ReplyView& reply, std::size_t index, Appender& to,
 // Fields between two neighbours, not ends (RFC 9110 7.6.1). They are the server's to send.
 bool is_hop_by_hop(Name name) {
   switch (name) {
-    case Name::Connection: case Name::KeepAlive: case Name::TransferEncoding: case Name::Te: case Name::Upgrade:
-    case Name::ProxyConnection: case Name::ProxyAuthenticate: case Name::ProxyAuthorization:
-      return true;
+    case Name::Connection:
+    case Name::KeepAlive:
+    case Name::TransferEncoding:
+    case Name::Te:
+    case Name::Upgrade:
+    case Name::ProxyConnection:
+    case Name::ProxyAuthenticate:
+    case Name::ProxyAuthorization: return true;
     default: return false;
   }
 }
@@ -123,12 +132,14 @@ bool says_close(std::string_view connection) {
 // RFC 9110 8.6, and nothing near the end of the number range.
 bool read_length(std::string_view text, std::uint64_t& length) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
-  return error == std::errc{} && end == text.data() + text.size() && length < (std::uint64_t{1} << 63) && text.front() != '-';
+  return error == std::errc{} && end == text.data() + text.size() && length < (std::uint64_t{1} << 63) &&
+         text.front() != '-';
 }
 
 // What the texts of a reply take, without its body.
 std::size_t foreign_room(const wire::ReplyView& reply) {
-  return kStatusMarks + reply.payload_size() - reply.head().body.length + std::size_t{reply.head().field_count} * kFieldMarks;
+  return kStatusMarks + reply.payload_size() - reply.head().body.length +
+         std::size_t{reply.head().field_count} * kFieldMarks;
 }
 
 std::size_t own_room(const ReplyFacts& facts) { return facts.date.size() + facts.server.size() + facts.extra.size(); }
@@ -160,7 +171,8 @@ Refusal sort_field(const Written& field, bool keep_length, bool keep_trailer, Fi
   switch (field.name) {
     case Name::ContentLength:
       if (!keep_length) return to.back_to(field.start), Refusal{};
-      if (seen.length || !read_length(field.value, seen.content_length)) return {500, "reply Content-Length is invalid"};
+      if (seen.length || !read_length(field.value, seen.content_length))
+        return {500, "reply Content-Length is invalid"};
       seen.length = true;
       return {};
     case Name::Connection: seen.close = seen.close || says_close(field.value); break;
@@ -234,20 +246,24 @@ void decide_framing(const ReplyFacts& facts, const FieldsSeen& seen, ReplyPlan& 
 }
 
 void put_connection(const ReplyFacts& facts, bool keep_alive, Appender& to) {
-  if (!keep_alive) to.put("Connection: close\r\n");
-  else if (facts.http_version < 11) to.put("Connection: keep-alive\r\n");
+  if (!keep_alive)
+    to.put("Connection: close\r\n");
+  else if (facts.http_version < 11)
+    to.put("Connection: keep-alive\r\n");
 }
 
 }  // namespace
 
-Refusal write_reply_head(const wire::ReplyView& reply, const ReplyFacts& facts, ReplyPlan& plan, std::vector<char>& out) {
+Refusal write_reply_head(const wire::ReplyView& reply, const ReplyFacts& facts, ReplyPlan& plan,
+                         std::vector<char>& out) {
   const wire::ReplyHead& head = reply.head();
   if (head.status < 200 || head.status > 999) return {500, "reply status is not final"};
   Appender to(out, foreign_room(reply), own_room(facts));
   plan = {};
   plan.status = head.status;
   if (const Refusal refusal = put_status_line(reply, head.status, to)) return refusal;
-  const bool may_trail = (head.flags & wire::kReplyTrailers) != 0 && facts.http_version >= 11 && facts.trailers_accepted;
+  const bool may_trail =
+      (head.flags & wire::kReplyTrailers) != 0 && facts.http_version >= 11 && facts.trailers_accepted;
   FieldsSeen seen;
   seen.close = (head.flags & wire::kReplyClose) != 0;
   if (const Refusal refusal = put_fields(reply, head.status != 204, may_trail, seen, to)) return refusal;
@@ -261,7 +277,8 @@ Refusal write_reply_head(const wire::ReplyView& reply, const ReplyFacts& facts, 
   return {};
 }
 
-Refusal write_switching_reply(const wire::ReplyView& reply, const ReplyFacts& facts, std::string_view own_fields, std::vector<char>& out) {
+Refusal write_switching_reply(const wire::ReplyView& reply, const ReplyFacts& facts, std::string_view own_fields,
+                              std::vector<char>& out) {
   Appender to(out, foreign_room(reply), own_room(facts) + own_fields.size());
   to.put("HTTP/1.1 101 Switching Protocols\r\n");
   to.put(own_fields);
@@ -303,10 +320,14 @@ namespace {
 std::string escaped(std::string_view text) {
   std::string out;
   for (const char c : text) {
-    if (c == '<') out += "&lt;";
-    else if (c == '>') out += "&gt;";
-    else if (c == '&') out += "&amp;";
-    else if (is_value_char(c)) out += c;
+    if (c == '<')
+      out += "&lt;";
+    else if (c == '>')
+      out += "&gt;";
+    else if (c == '&')
+      out += "&amp;";
+    else if (is_value_char(c))
+      out += c;
   }
   return out;
 }

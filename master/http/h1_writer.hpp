@@ -19,29 +19,32 @@ enum class Framing : std::uint8_t { None, Length, Chunked, UntilClose };
 struct ReplyFacts {
   bool head_request = false;
   std::uint8_t http_version = 11;
-  bool keep_alive = true;                // the client's wish; false also when we want the connection to end (draining, a refused body)
+  bool keep_alive =
+      true;  // the client's wish; false also when we want the connection to end (draining, a refused body)
   std::uint64_t complete_length = wire::kUnknownLength;  // of the whole body when it is here, else unknown
-  bool trailers_accepted = false;        // the client sent TE: trailers
-  std::string_view date;                 // the text of a Date field; empty: none is added
-  std::string_view server;               // likewise
-  std::string_view extra;                // whole field lines, "Name: value\r\n" each, added to every reply
+  bool trailers_accepted = false;                        // the client sent TE: trailers
+  std::string_view date;                                 // the text of a Date field; empty: none is added
+  std::string_view server;                               // likewise
+  std::string_view extra;  // whole field lines, "Name: value\r\n" each, added to every reply
 };
 
 struct ReplyPlan {
   std::uint16_t status = 0;
   Framing framing = Framing::None;
-  bool keep_alive = false;               // after a body that was not short
-  bool trailers = false;                 // the application's trailers may be sent
-  std::uint64_t length = 0;              // with Framing::Length; else kUnknownLength
+  bool keep_alive = false;   // after a body that was not short
+  bool trailers = false;     // the application's trailers may be sent
+  std::uint64_t length = 0;  // with Framing::Length; else kUnknownLength
 };
 
 // Appends status line, fields and the empty line to `out`. On a refusal (to be answered with a 500) `out` is as it was.
 // `reply` was validated; final replies only (200 to 999).
-[[nodiscard]] Refusal write_reply_head(const wire::ReplyView& reply, const ReplyFacts& facts, ReplyPlan& plan, std::vector<char>& out);
+[[nodiscard]] Refusal write_reply_head(const wire::ReplyView& reply, const ReplyFacts& facts, ReplyPlan& plan,
+                                       std::vector<char>& out);
 
 // The reply that ends HTTP on a connection (101). `own_fields` are whole lines, Upgrade and Connection among them; the
 // application's fields follow, without those that are the server's.
-[[nodiscard]] Refusal write_switching_reply(const wire::ReplyView& reply, const ReplyFacts& facts, std::string_view own_fields, std::vector<char>& out);
+[[nodiscard]] Refusal write_switching_reply(const wire::ReplyView& reply, const ReplyFacts& facts,
+                                            std::string_view own_fields, std::vector<char>& out);
 
 // An interim reply with fields (103 Early Hints); 100 and 101 are refused. Nothing may be sent to an HTTP/1.0 client: the caller knows.
 [[nodiscard]] Refusal write_interim_reply(const wire::ReplyView& reply, std::vector<char>& out);
@@ -53,7 +56,7 @@ inline constexpr std::string_view kContinueReply = "HTTP/1.1 100 Continue\r\n\r\
 // A whole reply of our own.
 struct ErrorReply {
   std::uint16_t status = 500;
-  std::string_view message;              // a sentence for a person; escaped
+  std::string_view message;  // a sentence for a person; escaped
   bool head_request = false;
   std::uint8_t http_version = 11;
   bool keep_alive = false;               // the request was read whole: its failure is not the connection's
@@ -67,7 +70,7 @@ class BodyFramer {
   struct Piece {
     std::array<char, 18> prefix_bytes;
     std::uint8_t prefix_length = 0;
-    std::uint64_t take = 0;              // so many bytes of the piece are sent; the rest is cut off
+    std::uint64_t take = 0;  // so many bytes of the piece are sent; the rest is cut off
     std::string_view suffix;
     std::string_view prefix() const { return {prefix_bytes.data(), prefix_length}; }
   };
@@ -77,8 +80,10 @@ class BodyFramer {
 
   // `last`: no piece follows, nor trailers. An empty piece that is not the last gives nothing: an empty chunk would be the end.
   Piece put(std::uint64_t bytes, bool last);
-  bool cut() const { return cut_; }                                                     // the application sent more than it announced
-  bool is_short() const { return framing_ == Framing::Length && remaining_ != 0; }       // asked at the end: the client must see it: close
+  bool cut() const { return cut_; }  // the application sent more than it announced
+  bool is_short() const {
+    return framing_ == Framing::Length && remaining_ != 0;
+  }  // asked at the end: the client must see it: close
   Framing framing() const { return framing_; }
 
  private:

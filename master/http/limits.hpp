@@ -20,22 +20,23 @@ struct Limits {
   // The head. 0 is off, save for `fields` and `head`; what is over a limit is refused as it arrives.
   std::uint32_t request_line = 4094;  // without its line end
   std::uint32_t fields = 100;
-  std::uint32_t field_size = 8190;    // one field line with its line end
-  std::uint32_t head = 64 << 10;      // request line and all fields, line ends included
+  std::uint32_t field_size = 8190;  // one field line with its line end
+  std::uint32_t head = 64 << 10;    // request line and all fields, line ends included
 
   // The body.
-  std::uint64_t body = 0;                  // bytes after chunked decoding; 0 is off
-  std::uint32_t chunk_line = 4096;         // a chunk's size with its extensions
+  std::uint64_t body = 0;                     // bytes after chunked decoding; 0 is off
+  std::uint32_t chunk_line = 4096;            // a chunk's size with its extensions
   std::uint32_t chunk_extensions = 16 << 10;  // all of a message
   std::uint32_t trailer_fields = 100;
-  std::uint32_t trailer = 16 << 10;        // the whole trailer section
+  std::uint32_t trailer = 16 << 10;  // the whole trailer section
 
   // Deviations.
   HeaderMap header_map = HeaderMap::Drop;
-  std::vector<std::string> forwarder_headers;        // lower case; kept although they have an underscore, from trusted peers only
-  bool permit_obsolete_folding = false;              // a folded line is one line with spaces (RFC 9112 5.2)
-  bool permit_unconventional_http_method = false;    // any token is a method, not only the registered ones
-  bool permit_unconventional_http_version = false;   // a major version other than 1
+  std::vector<std::string>
+      forwarder_headers;                 // lower case; kept although they have an underscore, from trusted peers only
+  bool permit_obsolete_folding = false;  // a folded line is one line with spaces (RFC 9112 5.2)
+  bool permit_unconventional_http_method = false;   // any token is a method, not only the registered ones
+  bool permit_unconventional_http_version = false;  // a major version other than 1
 
   Limits() = default;
   explicit Limits(const Config& config);

@@ -124,7 +124,8 @@ OutQueue::Progress OutQueue::flush_spool(net::Stream& stream, net::Spool& spool)
 
 OutQueue::Progress OutQueue::flush_file(net::Stream& stream, Segment& segment) {
   while (segment.length > 0) {
-    const auto result = stream.send_file(segment.file.get(), segment.offset, std::min<std::uint64_t>(segment.length, kFilePiece));
+    const auto result =
+        stream.send_file(segment.file.get(), segment.offset, std::min<std::uint64_t>(segment.length, kFilePiece));
     if (result.what == net::Io::WouldBlock) return Progress::Blocked;
     if (result.what != net::Io::Done) return Progress::Failed;  // Eof: the file is shorter than was said
     sent_ += result.bytes;
@@ -134,9 +135,7 @@ OutQueue::Progress OutQueue::flush_file(net::Stream& stream, Segment& segment) {
   return Progress::Done;
 }
 
-bool OutQueue::full() const {
-  return !pending_.empty() && pending_.back().spool && pending_.back().spool->full();
-}
+bool OutQueue::full() const { return !pending_.empty() && pending_.back().spool && pending_.back().spool->full(); }
 
 std::uint64_t OutQueue::size() const {
   std::uint64_t bytes = gathered_.size();

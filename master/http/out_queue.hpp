@@ -18,7 +18,8 @@ namespace prefork::http {
 
 class OutQueue {
  public:
-  OutQueue(net::Loop& loop, net::SpoolBudget& budget, std::function<void()> refilled) : loop_(loop), budget_(budget), refilled_(std::move(refilled)) {}
+  OutQueue(net::Loop& loop, net::SpoolBudget& budget, std::function<void()> refilled)
+      : loop_(loop), budget_(budget), refilled_(std::move(refilled)) {}
 
   // Between cork() and flush() everything is gathered, for one write of many small replies.
   void cork() { corked_ = true; }
@@ -30,9 +31,11 @@ class OutQueue {
   [[nodiscard]] bool flush(net::Stream& stream);
 
   bool empty() const { return pending_.empty() && gathered_.empty(); }
-  bool blocked() const { return !pending_.empty() && !waiting_for_file_; }  // wants to be told when the stream takes more
-  bool full() const;                  // no more should be taken in
-  std::uint64_t size() const;         // bytes that wait
+  bool blocked() const {
+    return !pending_.empty() && !waiting_for_file_;
+  }                            // wants to be told when the stream takes more
+  bool full() const;           // no more should be taken in
+  std::uint64_t size() const;  // bytes that wait
   std::uint64_t sent() const { return sent_; }
 
  private:
@@ -53,7 +56,7 @@ class OutQueue {
   net::SpoolBudget& budget_;
   std::function<void()> refilled_;
   std::vector<Segment> pending_;  // few: a vector costs an idle connection nothing
-  std::vector<char> gathered_;  // while corked; goes before anything that comes later
+  std::vector<char> gathered_;    // while corked; goes before anything that comes later
   net::Spool::Limits gathered_limits_;
   std::uint64_t sent_ = 0;
   bool corked_ = false;

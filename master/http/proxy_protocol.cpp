@@ -12,7 +12,9 @@ namespace {
 constexpr std::string_view kV2Signature{"\r\n\r\n\0\r\nQUIT\n", 12};
 constexpr std::string_view kV1Start = "PROXY ";
 
-bool begins(std::string_view whole, std::string_view part) { return whole.substr(0, part.size()) == part.substr(0, whole.size()); }
+bool begins(std::string_view whole, std::string_view part) {
+  return whole.substr(0, part.size()) == part.substr(0, whole.size());
+}
 
 // The spec forbids leading zeros, signs and spaces.
 bool read_port(std::string_view text, std::uint16_t& port) {
@@ -126,7 +128,8 @@ ProxyProtocol::Status ProxyProtocol::read_line(std::string_view line) {
   if (family == 0) return malformed("PROXY line with an unknown protocol");
   if (count != words.size()) return malformed("PROXY line with too few words");
   if (!is_address(family, words[1]) || !is_address(family, words[2])) return malformed("PROXY line with a bad address");
-  if (!read_port(words[3], client_port_) || !read_port(words[4], server_port_)) return malformed("PROXY line with a bad port");
+  if (!read_port(words[3], client_port_) || !read_port(words[4], server_port_))
+    return malformed("PROXY line with a bad port");
   client_.assign(words[1]);
   server_.assign(words[2]);
   has_address_ = true;

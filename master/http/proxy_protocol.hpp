@@ -45,7 +45,7 @@ class ProxyProtocol {
  private:
   static constexpr std::size_t kSignature = 12;
   static constexpr std::size_t kV2Head = 16;
-  static constexpr std::size_t kV1Longest = 107;  // with CRLF
+  static constexpr std::size_t kV1Longest = 107;   // with CRLF
   static constexpr std::size_t kV2Addresses = 36;  // of two IPv6 sockets, the longest that is read
 
   enum class State : std::uint8_t { Start, Line, Head, Addresses, Values };
@@ -72,10 +72,10 @@ class ProxyProtocol {
   bool has_address_ = false;
   std::array<char, kV1Longest> held_{};
   std::uint8_t held_count_ = 0;
-  std::uint8_t family_ = 0;         // 0: nothing to read, else the number of address bytes
-  std::uint32_t remaining_ = 0;     // of a version 2 header, behind what is held
-  std::uint32_t value_left_ = 0;    // of the current value
-  std::uint8_t value_head_ = 0;     // bytes seen of the current value's type and length
+  std::uint8_t family_ = 0;       // 0: nothing to read, else the number of address bytes
+  std::uint32_t remaining_ = 0;   // of a version 2 header, behind what is held
+  std::uint32_t value_left_ = 0;  // of the current value
+  std::uint8_t value_head_ = 0;   // bytes seen of the current value's type and length
   std::uint16_t client_port_ = 0;
   std::uint16_t server_port_ = 0;
   Text client_;

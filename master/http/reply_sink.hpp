@@ -15,15 +15,15 @@ struct Exchange;
 // returns, and the worker can still write to them.
 struct ReplyEvent {
   wire::Kind kind = wire::Kind::Body;
-  bool end = false;      // nothing follows
-  bool aborted = false;  // with end: the reply is broken off
-  bool text = false;     // of a Message
-  bool more = false;     // of a Message: its next piece follows
-  wire::ReplyView head;  // of Head, Interim, Trailers
+  bool end = false;                  // nothing follows
+  bool aborted = false;              // with end: the reply is broken off
+  bool text = false;                 // of a Message
+  bool more = false;                 // of a Message: its next piece follows
+  wire::ReplyView head;              // of Head, Interim, Trailers
   std::span<const std::byte> bytes;  // of Body (a Head's inline body is in `head`), Message, or a Close's reason
   wire::CloseRecord close;
   wire::FileRecord file;
-  int file_fd = -1;      // of File; the receiver takes it over
+  int file_fd = -1;  // of File; the receiver takes it over
 };
 
 class ReplySink {

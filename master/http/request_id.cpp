@@ -23,7 +23,9 @@ void put_hex(std::uint64_t value, char* out) {
 
 constexpr auto kAllowed = [] {
   std::array<bool, 256> allowed{};
-  for (const unsigned char c : std::string_view{"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~+/=:@,"}) allowed[c] = true;
+  for (const unsigned char c :
+       std::string_view{"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~+/=:@,"})
+    allowed[c] = true;
   return allowed;
 }();
 
@@ -33,7 +35,8 @@ RequestIds::RequestIds() {
   std::uint64_t random[2];
   // Up to 256 bytes come whole or not at all, once the pool is ready.
   while (getrandom(random, sizeof random, 0) != sizeof random) {
-    if (errno != EINTR) throw std::system_error(errno, std::generic_category(), "cannot read random bytes for request ids");
+    if (errno != EINTR)
+      throw std::system_error(errno, std::generic_category(), "cannot read random bytes for request ids");
   }
   prefix_ = random[0];
   key_ = random[1];

@@ -34,12 +34,12 @@ struct Timing {
 };
 
 struct Buffers {
-  std::uint64_t request_memory = 256 * 1024;   // of a collected body, then a file
-  std::uint64_t reply_memory = 1024 * 1024;    // of a reply that its reader does not take; also the worker's reply window
+  std::uint64_t request_memory = 256 * 1024;  // of a collected body, then a file
+  std::uint64_t reply_memory = 1024 * 1024;  // of a reply that its reader does not take; also the worker's reply window
   std::uint64_t reply_spool = 64 * 1024 * 1024;  // then so much in a file, for sync applications
-  std::size_t inline_body = 64 * 1024;         // travels with its head
-  std::size_t pipeline = 16;                   // requests of one connection at once
-  bool collect = true;                         // sync applications get a request when its body is complete
+  std::size_t inline_body = 64 * 1024;           // travels with its head
+  std::size_t pipeline = 16;                     // requests of one connection at once
+  bool collect = true;                           // sync applications get a request when its body is complete
 };
 
 struct WebSocketPolicy {
@@ -73,7 +73,8 @@ class Observer {
   virtual void on_reply_head(Exchange& exchange, const wire::ReplyView& head) = 0;
   virtual void on_done(const Exchange& exchange, const net::Peer& peer) = 0;
   // `status`: what is answered; 0 when the reply is out already.
-  virtual void on_error(const Exchange* exchange, const net::Peer* peer, std::uint16_t status, const std::string& what) = 0;
+  virtual void on_error(const Exchange* exchange, const net::Peer* peer, std::uint16_t status,
+                        const std::string& what) = 0;
 };
 
 struct Site {
@@ -88,19 +89,19 @@ struct Site {
   WebSocketPolicy websocket;
   net::SpoolBudget request_spools;
   net::SpoolBudget reply_spools;
-  std::string server = "prefork";       // empty: no Server field
+  std::string server = "prefork";  // empty: no Server field
   bool date = true;
-  std::string extra_lines;              // "Name: value\r\n" of --header
-  bool draining = false;                // replies announce the end of their connection
+  std::string extra_lines;  // "Name: value\r\n" of --header
+  bool draining = false;    // replies announce the end of their connection
   bool sync_workers() const { return !dispatcher.interface_known() || dispatcher.interface() != wire::Interface::Asgi; }
   Observer* observer = nullptr;
   ProxyMode proxy_protocol = ProxyMode::Off;  // connections may start with a PROXY header
   TrustList proxy_allow_ips;                  // from these peers
-  std::vector<char> head_buffer;        // where a reply's head is written before it goes out
+  std::vector<char> head_buffer;              // where a reply's head is written before it goes out
   Gather gather;
   void flush_gathered();
 
-  std::string_view date_text();         // of an HTTP Date field, made once a second; empty when there is to be none
+  std::string_view date_text();  // of an HTTP Date field, made once a second; empty when there is to be none
 
   // The connections, in no order; owned here. close() ends one when the turn ends, so that no frame of its own is on the stack.
   Connection& adopt(std::unique_ptr<Connection> connection);

@@ -74,15 +74,16 @@ TrustList::Network TrustList::parse(const std::string& entry) {
   }
   if (v4) bits += kMappedBits;
   if (has_host_bits(*address, bits)) {
-    throw std::invalid_argument("'" + entry + "' has bits of a single address behind the network's " + std::string(length));
+    throw std::invalid_argument("'" + entry + "' has bits of a single address behind the network's " +
+                                std::string(length));
   }
   return {*address, bits};
 }
 
 bool TrustList::trusts(const IpAddress& address) const {
   return everybody_ || std::any_of(networks_.begin(), networks_.end(), [&](const Network& network) {
-    return same_network(network.base, address, network.bits);
-  });
+           return same_network(network.base, address, network.bits);
+         });
 }
 
 bool TrustList::trusts(std::string_view address) const {

@@ -43,8 +43,10 @@ bool valid_bracketed(std::string_view inside) {
   }
   std::size_t colons = 0;
   for (const char c : inside) {
-    if (c == ':') ++colons;
-    else if (c != '.' && hex_digit(c) < 0) return false;
+    if (c == ':')
+      ++colons;
+    else if (c != '.' && hex_digit(c) < 0)
+      return false;
   }
   return colons >= 2 && colons <= 8;
 }
@@ -52,7 +54,8 @@ bool valid_bracketed(std::string_view inside) {
 bool valid_reg_name(std::string_view name) {
   for (std::size_t i = 0; i < name.size(); ++i) {
     if (!kRegName[static_cast<unsigned char>(name[i])]) return false;
-    if (name[i] == '%' && (i + 2 >= name.size() || hex_digit(name[i + 1]) < 0 || hex_digit(name[i + 2]) < 0)) return false;
+    if (name[i] == '%' && (i + 2 >= name.size() || hex_digit(name[i + 1]) < 0 || hex_digit(name[i + 2]) < 0))
+      return false;
   }
   return !name.empty();
 }

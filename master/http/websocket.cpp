@@ -13,13 +13,15 @@ constexpr std::size_t kLargestReply = 256 << 20;
 
 bool valid_field(const wire::ReplyField& field) {
   const auto bad = [](char c) { return c == '\r' || c == '\n' || c == '\0'; };
-  return !field.name.empty() && std::none_of(field.name.begin(), field.name.end(), [&](char c) { return bad(c) || c == ':' || c == ' '; }) &&
+  return !field.name.empty() &&
+         std::none_of(field.name.begin(), field.name.end(), [&](char c) { return bad(c) || c == ':' || c == ' '; }) &&
          std::none_of(field.value.begin(), field.value.end(), bad);
 }
 
 }  // namespace
 
-WebSocket::WebSocket(Connection& connection, WsRequest handshake) : connection_(connection), handshake_(std::move(handshake)) {
+WebSocket::WebSocket(Connection& connection, WsRequest handshake)
+    : connection_(connection), handshake_(std::move(handshake)) {
   const auto& policy = connection_.site_.websocket;
   options_.max_message = policy.max_message;
   options_.ping_interval = std::chrono::milliseconds(policy.ping_interval_ms);
@@ -37,8 +39,9 @@ bool WebSocket::accept(Exchange& exchange, const ReplyEvent& event) {
     if (!event.head.field(i, field) || !valid_field(field)) return false;
     if (field.id == wire::Name::SecWebSocketProtocol) {
       subprotocol = field.value;
-    } else if (field.id != wire::Name::SecWebSocketAccept && field.id != wire::Name::SecWebSocketExtensions && field.id != wire::Name::Connection &&
-               field.id != wire::Name::Upgrade && field.id != wire::Name::ContentLength && field.id != wire::Name::TransferEncoding) {
+    } else if (field.id != wire::Name::SecWebSocketAccept && field.id != wire::Name::SecWebSocketExtensions &&
+               field.id != wire::Name::Connection && field.id != wire::Name::Upgrade &&
+               field.id != wire::Name::ContentLength && field.id != wire::Name::TransferEncoding) {
       copies.emplace_back(field.name, field.value);
     }
   }
@@ -123,13 +126,13 @@ void WebSocket::on_tick() {
 std::uint64_t WebSocket::due_ms() const {
   const auto due = session_->deadline();
   if (due == WsTime::max()) return 0;
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(due.time_since_epoch()).count()) + 1;
+  return static_cast<std::uint64_t>(
+             std::chrono::duration_cast<std::chrono::milliseconds>(due.time_since_epoch()).count()) +
+         1;
 }
 
 // Not while the application leaves too much unreceived, nor while the client does not take what is sent to it.
-bool WebSocket::wants_input() const {
-  return exchange_ == nullptr || exchange_->body_credit > 0;
-}
+bool WebSocket::wants_input() const { return exchange_ == nullptr || exchange_->body_credit > 0; }
 
 void WebSocket::flush() {
   if (!out_.empty()) {

@@ -45,11 +45,11 @@ class WebSocket {
   WsRequest handshake_;
   std::unique_ptr<WsSession> session_;
   WsOptions options_;
-  Exchange* exchange_ = nullptr;       // null once the worker's side has ended
+  Exchange* exchange_ = nullptr;  // null once the worker's side has ended
   std::vector<char> out_;
-  std::vector<std::byte> partial_;     // a message of the application that comes in pieces
-  bool told_close_ = false;            // the worker knows that it is over
-  bool over_ = false;                  // nothing more will be sent after what waits
+  std::vector<std::byte> partial_;  // a message of the application that comes in pieces
+  bool told_close_ = false;         // the worker knows that it is over
+  bool over_ = false;               // nothing more will be sent after what waits
 };
 
 }  // namespace prefork::http

@@ -23,7 +23,8 @@ void Deadline::cancel() {
   next_ = nullptr;
 }
 
-DeadlineWheel::DeadlineWheel(Loop& loop) : loop_(loop), timer_(loop, [this] { turn(); }), tick_(loop.now_ms() / kTickMs) {}
+DeadlineWheel::DeadlineWheel(Loop& loop)
+    : loop_(loop), timer_(loop, [this] { turn(); }), tick_(loop.now_ms() / kTickMs) {}
 
 void DeadlineWheel::sleep_until(std::uint64_t tick) {
   wake_tick_ = tick;

@@ -19,7 +19,7 @@ class Deadline {
   Deadline& operator=(const Deadline&) = delete;
 
   void set(DeadlineWheel& wheel, std::uint64_t when_ms);
-  void cancel();  // it will not fire; the entry leaves the wheel
+  void cancel();                        // it will not fire; the entry leaves the wheel
   void disarm() { when_ms_ = kNever; }  // cheaper: it stays in the wheel until it comes round
   bool armed() const { return when_ms_ != kNever; }
 
@@ -54,7 +54,7 @@ class DeadlineWheel {
 
   Loop& loop_;
   Timer timer_;
-  std::uint64_t tick_;          // the last tick that was turned
+  std::uint64_t tick_;           // the last tick that was turned
   std::uint64_t wake_tick_ = 0;  // when the timer fires; 0: it is not set. An idle server does not tick.
   std::array<Deadline*, kSlots> slots_{};
 };

@@ -23,7 +23,9 @@ namespace {
 constexpr int kAcceptBatch = 64;
 constexpr std::uint64_t kRetryMs = 100;
 
-[[noreturn]] void fail(int error, const std::string& what) { throw std::system_error(error, std::system_category(), what); }
+[[noreturn]] void fail(int error, const std::string& what) {
+  throw std::system_error(error, std::system_category(), what);
+}
 
 shm::UniqueFd open_socket(int family, const std::string& what) {
   const int fd = ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -39,8 +41,8 @@ void set_option(int fd, int level, int option) {
 std::string numeric_host(const sockaddr_storage& address, socklen_t length, std::uint16_t& port) {
   std::array<char, NI_MAXHOST> host{};
   std::array<char, NI_MAXSERV> service{};
-  if (::getnameinfo(reinterpret_cast<const sockaddr*>(&address), length, host.data(), host.size(), service.data(), service.size(),
-                    NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
+  if (::getnameinfo(reinterpret_cast<const sockaddr*>(&address), length, host.data(), host.size(), service.data(),
+                    service.size(), NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
     return {};
   }
   port = static_cast<std::uint16_t>(std::atoi(service.data()));
@@ -50,12 +52,14 @@ std::string numeric_host(const sockaddr_storage& address, socklen_t length, std:
 void describe(BoundSocket& socket) {
   sockaddr_storage address{};
   socklen_t length = sizeof address;
-  if (::getsockname(socket.fd.get(), reinterpret_cast<sockaddr*>(&address), &length) != 0) fail(errno, "an inherited descriptor is no socket");
+  if (::getsockname(socket.fd.get(), reinterpret_cast<sockaddr*>(&address), &length) != 0)
+    fail(errno, "an inherited descriptor is no socket");
   if (address.ss_family == AF_UNIX) {
     const auto* name = reinterpret_cast<const sockaddr_un*>(&address);
     const std::size_t bytes = length - offsetof(sockaddr_un, sun_path);
     const bool abstract = bytes > 0 && name->sun_path[0] == '\0';
-    socket.server_name = abstract ? "@" + std::string(name->sun_path + 1, bytes - 1) : std::string(name->sun_path, ::strnlen(name->sun_path, bytes));
+    socket.server_name = abstract ? "@" + std::string(name->sun_path + 1, bytes - 1)
+                                  : std::string(name->sun_path, ::strnlen(name->sun_path, bytes));
     socket.name = "unix:" + socket.server_name;
     socket.unix_socket = true;
     return;
@@ -63,7 +67,10 @@ void describe(BoundSocket& socket) {
   socket.server_name = numeric_host(address, length, socket.port);
   const bool v6 = address.ss_family == AF_INET6;
   socket.name = "http://";
-  socket.name.append(v6 ? "[" : "").append(socket.server_name).append(v6 ? "]:" : ":").append(std::to_string(socket.port));
+  socket.name.append(v6 ? "[" : "")
+      .append(socket.server_name)
+      .append(v6 ? "]:" : ":")
+      .append(std::to_string(socket.port));
 }
 
 // A file that nobody listens on any more is taken away; one that somebody answers on is not ours to take.
@@ -85,7 +92,8 @@ BoundSocket bind_unix(const BindAddress& where, int backlog, int mask) {
   address.sun_family = AF_UNIX;
   if (where.path.size() + 1 > sizeof address.sun_path) fail(ENAMETOOLONG, "cannot listen at " + where.text());
   std::memcpy(address.sun_path + (abstract ? 1 : 0), where.path.data(), where.path.size());
-  const auto length = abstract ? static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + where.path.size()) : static_cast<socklen_t>(sizeof address);
+  const auto length = abstract ? static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + where.path.size())
+                               : static_cast<socklen_t>(sizeof address);
   if (!abstract) clear_stale_socket(where.path, address);
   socket.fd = open_socket(AF_UNIX, "cannot listen at " + where.text());
   const auto before = ::umask(static_cast<mode_t>(mask));
@@ -198,7 +206,8 @@ bool Listener::accept_some() {
   for (int i = 0; i < kAcceptBatch && !paused_; ++i) {
     sockaddr_storage address{};
     socklen_t length = sizeof address;
-    const int fd = ::accept4(socket_.fd.get(), reinterpret_cast<sockaddr*>(&address), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const int fd =
+        ::accept4(socket_.fd.get(), reinterpret_cast<sockaddr*>(&address), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         pause();

@@ -37,7 +37,7 @@ class Listener {
 
   Listener(Loop& loop, const BoundSocket& socket, Accepted accepted);
   ~Listener();
-  void resume();  // a descriptor came free
+  void resume();          // a descriptor came free
   void accept_pending();  // everybody who has connected by now
   bool paused() const { return paused_; }
 

@@ -17,7 +17,8 @@ UvHandle<Handle> make_handle(uv_loop_t* loop, Init init, void* data) {
 }  // namespace
 
 Loop::Loop() {
-  if (const int error = uv_loop_init(&uv_); error != 0) throw std::system_error(-error, std::system_category(), "starting the event loop");
+  if (const int error = uv_loop_init(&uv_); error != 0)
+    throw std::system_error(-error, std::system_category(), "starting the event loop");
   prepare_ = make_handle<uv_prepare_t>(&uv_, uv_prepare_init, this);
   check_ = make_handle<uv_check_t>(&uv_, uv_check_init, this);
   idle_ = make_handle<uv_idle_t>(&uv_, uv_idle_init, this);

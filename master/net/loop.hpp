@@ -16,7 +16,8 @@ template <class Handle>
 struct CloseHandle {
   void operator()(Handle* handle) const {
     handle->data = nullptr;
-    uv_close(reinterpret_cast<uv_handle_t*>(handle), [](uv_handle_t* closed) { delete reinterpret_cast<Handle*>(closed); });
+    uv_close(reinterpret_cast<uv_handle_t*>(handle),
+             [](uv_handle_t* closed) { delete reinterpret_cast<Handle*>(closed); });
   }
 };
 template <class Handle>
@@ -30,7 +31,7 @@ class Loop {
   Loop& operator=(const Loop&) = delete;
 
   uv_loop_t* uv() { return &uv_; }
-  void run();   // until stop()
+  void run();  // until stop()
   void stop() { uv_stop(&uv_); }
 
   // CLOCK_MONOTONIC of this turn: read once after poll, so that a batch of requests shares one clock read.

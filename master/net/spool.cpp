@@ -66,7 +66,8 @@ bool Spool::open_file() {
   }
   if (fd < 0) {
     broken_ = true;
-    if (budget_.report) budget_.report("cannot make a temporary file in " + budget_.directory + ": " + std::strerror(errno));
+    if (budget_.report)
+      budget_.report("cannot make a temporary file in " + budget_.directory + ": " + std::strerror(errno));
     return false;
   }
   file_ = std::make_shared<File>();
@@ -84,11 +85,12 @@ void Spool::spill() {
   job_->writing = true;
   job_->request.data = job_;
   uv_buf_t buffer = uv_buf_init(job_->bytes.data(), static_cast<unsigned>(job_->bytes.size()));
-  uv_fs_write(loop_.uv(), &job_->request, file_->fd.get(), &buffer, 1, static_cast<std::int64_t>(written_), [](uv_fs_t* request) {
-    const std::unique_ptr<Job> job(static_cast<Job*>(request->data));
-    if (job->owner != nullptr) job->owner->on_written(*job, request->result);
-    uv_fs_req_cleanup(request);
-  });
+  uv_fs_write(loop_.uv(), &job_->request, file_->fd.get(), &buffer, 1, static_cast<std::int64_t>(written_),
+              [](uv_fs_t* request) {
+                const std::unique_ptr<Job> job(static_cast<Job*>(request->data));
+                if (job->owner != nullptr) job->owner->on_written(*job, request->result);
+                uv_fs_req_cleanup(request);
+              });
 }
 
 void Spool::on_written(Job& job, long result) {
@@ -101,7 +103,9 @@ void Spool::on_written(Job& job, long result) {
     tail_.insert(tail_.begin(), job.bytes.begin() + static_cast<std::ptrdiff_t>(done), job.bytes.end());
     if (done == 0) {
       broken_ = true;
-      if (budget_.report) budget_.report("cannot write a temporary file in " + budget_.directory + ": " + uv_strerror(static_cast<int>(result)));
+      if (budget_.report)
+        budget_.report("cannot write a temporary file in " + budget_.directory + ": " +
+                       uv_strerror(static_cast<int>(result)));
     }
   }
   if (head_bytes_ != 0) {
@@ -122,11 +126,12 @@ bool Spool::refill() {
     job_->bytes.resize(std::min<std::uint64_t>(kReadPiece, written_ - read_));
     job_->request.data = job_;
     uv_buf_t buffer = uv_buf_init(job_->bytes.data(), static_cast<unsigned>(job_->bytes.size()));
-    uv_fs_read(loop_.uv(), &job_->request, file_->fd.get(), &buffer, 1, static_cast<std::int64_t>(read_), [](uv_fs_t* request) {
-      const std::unique_ptr<Job> job(static_cast<Job*>(request->data));
-      if (job->owner != nullptr) job->owner->on_read(*job, request->result);
-      uv_fs_req_cleanup(request);
-    });
+    uv_fs_read(loop_.uv(), &job_->request, file_->fd.get(), &buffer, 1, static_cast<std::int64_t>(read_),
+               [](uv_fs_t* request) {
+                 const std::unique_ptr<Job> job(static_cast<Job*>(request->data));
+                 if (job->owner != nullptr) job->owner->on_read(*job, request->result);
+                 uv_fs_req_cleanup(request);
+               });
     return false;
   }
   if (tail_.empty()) return false;
@@ -140,7 +145,8 @@ void Spool::on_read(Job& job, long result) {
   job_ = nullptr;
   if (result <= 0) {
     broken_ = true;
-    if (budget_.report) budget_.report("cannot read a temporary file back: " + std::string(uv_strerror(static_cast<int>(result))));
+    if (budget_.report)
+      budget_.report("cannot read a temporary file back: " + std::string(uv_strerror(static_cast<int>(result))));
     return changed_();
   }
   job.bytes.resize(static_cast<std::size_t>(result));
@@ -153,7 +159,8 @@ void Spool::on_read(Job& job, long result) {
 
 // What has been read back takes no disk any more: a reply of any length passes through a file of bounded size.
 void Spool::give_back(std::uint64_t bytes) {
-  ::fallocate(file_->fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(read_), static_cast<off_t>(bytes));
+  ::fallocate(file_->fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(read_),
+              static_cast<off_t>(bytes));
   read_ += bytes;
   budget_.used -= bytes;
 }

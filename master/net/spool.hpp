@@ -72,12 +72,12 @@ class Spool {
   std::size_t head_offset_ = 0;         // consumed of head_.front()
   std::uint64_t head_bytes_ = 0;
   std::shared_ptr<File> file_;
-  std::uint64_t read_ = 0;     // file offsets
+  std::uint64_t read_ = 0;  // file offsets
   std::uint64_t written_ = 0;
-  std::vector<char> tail_;     // newest bytes, not yet in the file
-  Job* job_ = nullptr;         // the one file operation under way
+  std::vector<char> tail_;  // newest bytes, not yet in the file
+  Job* job_ = nullptr;      // the one file operation under way
   std::uint64_t size_ = 0;
-  bool broken_ = false;        // the file failed: no more spilling
+  bool broken_ = false;  // the file failed: no more spilling
 };
 
 }  // namespace prefork::net

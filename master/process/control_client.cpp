@@ -40,10 +40,12 @@ shm::UniqueFd connect_to(const std::string& name, bool abstract) {
 shm::UniqueFd connect_to(const ControlCommand& command) {
   const std::string& target = command.target;
   if (target.empty()) {
-    if (command.default_socket.empty()) throw std::runtime_error("which server? Name its pid file, process id or control socket");
+    if (command.default_socket.empty())
+      throw std::runtime_error("which server? Name its pid file, process id or control socket");
     return connect_to(command.default_socket, false);
   }
-  if (std::all_of(target.begin(), target.end(), [](char c) { return c >= '0' && c <= '9'; })) return connect_to("prefork-control-" + target, true);
+  if (std::all_of(target.begin(), target.end(), [](char c) { return c >= '0' && c <= '9'; }))
+    return connect_to("prefork-control-" + target, true);
   struct stat status {};
   if (::stat(target.c_str(), &status) != 0) throw std::system_error(errno, std::system_category(), target);
   if (S_ISSOCK(status.st_mode)) return connect_to(target, false);
@@ -82,7 +84,8 @@ int control(const ControlCommand& command) {
   try {
     const shm::UniqueFd server = connect_to(command);
     const std::string line = line_of(command);
-    if (::send(server.get(), line.data(), line.size(), MSG_NOSIGNAL) < 0) throw std::system_error(errno, std::system_category(), "asking the server");
+    if (::send(server.get(), line.data(), line.size(), MSG_NOSIGNAL) < 0)
+      throw std::system_error(errno, std::system_category(), "asking the server");
     const std::string answer = read_answer(server.get(), Clock::now() + command.timeout);
     if (answer.empty()) {
       if (command.verb == Verb::Stop) return 0;  // it has ended

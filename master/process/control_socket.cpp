@@ -31,7 +31,8 @@ struct ControlSocket::Client {
   std::string line;
 };
 
-ControlSocket::ControlSocket(net::Loop& loop, serve::ErrorLog& log, Handle handle) : loop_(loop), log_(log), handle_(std::move(handle)) {}
+ControlSocket::ControlSocket(net::Loop& loop, serve::ErrorLog& log, Handle handle)
+    : loop_(loop), log_(log), handle_(std::move(handle)) {}
 
 ControlSocket::~ControlSocket() {
   for (const auto& socket : sockets_) {
@@ -41,7 +42,8 @@ ControlSocket::~ControlSocket() {
 
 void ControlSocket::listen(const BindAddress& address, int mode) {
   sockets_.push_back(std::make_unique<net::BoundSocket>(net::bind_socket(address, 16, false, 0777 & ~mode)));
-  listeners_.push_back(std::make_unique<net::Listener>(loop_, *sockets_.back(), [this](int fd, const net::Peer&) { accept(fd); }));
+  listeners_.push_back(
+      std::make_unique<net::Listener>(loop_, *sockets_.back(), [this](int fd, const net::Peer&) { accept(fd); }));
 }
 
 void ControlSocket::open(const std::string& path, int mode) {
@@ -78,7 +80,8 @@ void ControlSocket::accept(int fd) {
 }
 
 void ControlSocket::read(Client& client) {
-  const auto found = std::find_if(clients_.begin(), clients_.end(), [&](const auto& one) { return one.get() == &client; });
+  const auto found =
+      std::find_if(clients_.begin(), clients_.end(), [&](const auto& one) { return one.get() == &client; });
   if (found == clients_.end()) return;
   const std::shared_ptr<Client> kept = *found;
   std::array<char, kLongestCommand> piece{};

@@ -16,7 +16,8 @@ constexpr std::uint64_t kPauseMs = 500;
 
 bool matches(const std::vector<std::string>& patterns, const fs::path& path) {
   return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
-    return ::fnmatch(pattern.c_str(), path.filename().c_str(), 0) == 0 || ::fnmatch(pattern.c_str(), path.c_str(), 0) == 0;
+    return ::fnmatch(pattern.c_str(), path.filename().c_str(), 0) == 0 ||
+           ::fnmatch(pattern.c_str(), path.c_str(), 0) == 0;
   });
 }
 

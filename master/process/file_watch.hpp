@@ -17,7 +17,7 @@ struct WatchedFiles {
   std::vector<std::string> folders;   // every *.py and what `includes` name below them
   std::vector<std::string> includes;  // patterns as in a shell, of file names or whole paths
   std::vector<std::string> excludes;
-  std::vector<std::string> extra;     // files or patterns; one that appears later counts
+  std::vector<std::string> extra;  // files or patterns; one that appears later counts
 };
 
 // Path -> when it last changed. Pure but for the file system.

@@ -16,7 +16,8 @@ extern char** environ;
 namespace prefork::process {
 namespace {
 
-constexpr std::array<std::string_view, 8> kMasters{"on_starting", "on_reload", "when_ready", "pre_fork", "child_exit", "nworkers_changed", "pre_exec", "on_exit"};
+constexpr std::array<std::string_view, 8> kMasters{"on_starting", "on_reload",        "when_ready", "pre_fork",
+                                                   "child_exit",  "nworkers_changed", "pre_exec",   "on_exit"};
 constexpr int kChannelFd = 3;
 
 std::string quoted(std::string_view text) {
@@ -25,7 +26,9 @@ std::string quoted(std::string_view text) {
   return out;
 }
 
-std::string pair_of(const HookProcess::WorkerFacts& worker) { return "[" + std::to_string(worker.pid) + "," + std::to_string(worker.age) + "]"; }
+std::string pair_of(const HookProcess::WorkerFacts& worker) {
+  return "[" + std::to_string(worker.pid) + "," + std::to_string(worker.age) + "]";
+}
 
 // The id of {"id": 7, "error": …}, which is written by our own script.
 std::uint64_t id_of(std::string_view line) {
@@ -45,7 +48,8 @@ std::vector<char*> environment_of(const std::vector<std::string>& ours) {
   std::vector<char*> all;
   for (char** one = environ; *one != nullptr; ++one) {
     const std::string_view name = std::string_view(*one).substr(0, std::string_view(*one).find('=') + 1);
-    if (std::none_of(ours.begin(), ours.end(), [name](const std::string& other) { return other.starts_with(name); })) all.push_back(*one);
+    if (std::none_of(ours.begin(), ours.end(), [name](const std::string& other) { return other.starts_with(name); }))
+      all.push_back(*one);
   }
   for (const std::string& one : ours) all.push_back(const_cast<char*>(one.c_str()));
   all.push_back(nullptr);
@@ -62,9 +66,14 @@ std::vector<std::string> HookProcess::masters(const std::vector<std::string>& ho
   return ours;
 }
 
-HookProcess::HookProcess(net::Loop& loop, serve::ErrorLog& log, Command command) : loop_(loop), log_(log), command_(std::move(command)) { start(); }
+HookProcess::HookProcess(net::Loop& loop, serve::ErrorLog& log, Command command)
+    : loop_(loop), log_(log), command_(std::move(command)) {
+  start();
+}
 
-bool HookProcess::wants(std::string_view hook) const { return std::find(command_.hooks.begin(), command_.hooks.end(), hook) != command_.hooks.end(); }
+bool HookProcess::wants(std::string_view hook) const {
+  return std::find(command_.hooks.begin(), command_.hooks.end(), hook) != command_.hooks.end();
+}
 
 void HookProcess::retire() {
   poll_.reset();
@@ -73,7 +82,8 @@ void HookProcess::retire() {
 
 void HookProcess::start() {
   std::array<int, 2> ends{};
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) throw std::system_error(errno, std::system_category(), "a socket for hooks");
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
+    throw std::system_error(errno, std::system_category(), "a socket for hooks");
   poll_.reset();
   channel_.reset(ends[0]);
   const shm::UniqueFd theirs(ends[1]);
@@ -81,7 +91,8 @@ void HookProcess::start() {
   answers_.clear();
 
   const std::string fd = std::to_string(kChannelFd);
-  std::array<const char*, 5> arguments{command_.python.c_str(), command_.script.c_str(), fd.c_str(), command_.directory.c_str(), nullptr};
+  std::array<const char*, 5> arguments{command_.python.c_str(), command_.script.c_str(), fd.c_str(),
+                                       command_.directory.c_str(), nullptr};
   std::vector<char*> environment = environment_of(command_.environment);
   std::array<uv_stdio_container_t, kChannelFd + 1> stdio{};
   const std::array<int, kChannelFd + 1> inherited{0, command_.output_fd, command_.output_fd, theirs.get()};
@@ -108,8 +119,8 @@ void HookProcess::start() {
 
   std::string names;
   for (const std::string& hook : command_.hooks) names.append(names.empty() ? "" : ",").append(quoted(hook));
-  send("{\"settings\":" + quoted(command_.settings) + ",\"kind\":" + quoted(command_.kind) + ",\"path\":" + quoted(command_.path) + ",\"hooks\":[" + names +
-       "],\"pid\":" + std::to_string(::getpid()) + "}\n");
+  send("{\"settings\":" + quoted(command_.settings) + ",\"kind\":" + quoted(command_.kind) + ",\"path\":" +
+       quoted(command_.path) + ",\"hooks\":[" + names + "],\"pid\":" + std::to_string(::getpid()) + "}\n");
 }
 
 void HookProcess::watch() {
@@ -122,7 +133,8 @@ void HookProcess::watch() {
   });
 }
 
-void HookProcess::call(std::string_view hook, const Facts& facts, const WorkerFacts* worker, std::string_view arguments) {
+void HookProcess::call(std::string_view hook, const Facts& facts, const WorkerFacts* worker,
+                       std::string_view arguments) {
   if (!wants(hook)) return;
   try {
     if (!running_) start();
@@ -132,13 +144,15 @@ void HookProcess::call(std::string_view hook, const Facts& facts, const WorkerFa
   }
 }
 
-std::optional<std::string> HookProcess::call_and_wait(std::string_view hook, const Facts& facts, std::chrono::milliseconds most) {
+std::optional<std::string> HookProcess::call_and_wait(std::string_view hook, const Facts& facts,
+                                                      std::chrono::milliseconds most) {
   if (!wants(hook)) return {};
   if (!running_) start();
   return wait_for(send_call(hook, facts, nullptr, {}), most);
 }
 
-std::uint64_t HookProcess::send_call(std::string_view hook, const Facts& facts, const WorkerFacts* worker, std::string_view arguments) {
+std::uint64_t HookProcess::send_call(std::string_view hook, const Facts& facts, const WorkerFacts* worker,
+                                     std::string_view arguments) {
   std::string line = "{\"id\":" + std::to_string(++last_id_) + ",\"hook\":" + quoted(hook) + ",\"workers\":{";
   const char* separator = "";
   for (const WorkerFacts& one : facts.workers) {

@@ -50,7 +50,8 @@ class HookProcess {
   void retire();
   bool running() const { return running_; }
   // `arguments`: JSON values, separated by commas, behind server and worker. Does nothing for a hook that is not set.
-  void call(std::string_view hook, const Facts& facts, const WorkerFacts* worker = nullptr, std::string_view arguments = {});
+  void call(std::string_view hook, const Facts& facts, const WorkerFacts* worker = nullptr,
+            std::string_view arguments = {});
   // The same, and waits. The exception's line when it failed; also when it takes longer.
   std::optional<std::string> call_and_wait(std::string_view hook, const Facts& facts, std::chrono::milliseconds most);
 
@@ -58,7 +59,8 @@ class HookProcess {
 
  private:
   void start();
-  std::uint64_t send_call(std::string_view hook, const Facts& facts, const WorkerFacts* worker, std::string_view arguments);
+  std::uint64_t send_call(std::string_view hook, const Facts& facts, const WorkerFacts* worker,
+                          std::string_view arguments);
   void send(std::string line);
   void flush();
   std::optional<std::string> wait_for(std::uint64_t number, std::chrono::milliseconds most);
@@ -71,11 +73,11 @@ class HookProcess {
   Command command_;
   net::UvHandle<uv_process_t> process_;
   net::UvHandle<uv_poll_t> poll_;
-  shm::UniqueFd channel_;        // closed after poll_, which looks at it
+  shm::UniqueFd channel_;  // closed after poll_, which looks at it
   std::string unsent_;
-  std::string answers_;          // an incomplete line
-  std::string last_error_;       // of the last answer; JSON
-  std::uint64_t answered_ = 0;   // the id of the last answer
+  std::string answers_;         // an incomplete line
+  std::string last_error_;      // of the last answer; JSON
+  std::uint64_t answered_ = 0;  // the id of the last answer
   std::uint64_t last_id_ = 0;
   bool running_ = false;
 };

@@ -47,11 +47,13 @@ std::string how(const WorkerProcess& worker, ExitStatus status) {
 std::string describe(const http::Exchange& exchange, std::uint64_t now_ns) {
   const auto& head = exchange.request.head;
   const auto elapsed_ms = (now_ns - std::min(exchange.sent_ns, now_ns)) / 1'000'000;
-  return std::string(exchange.request.text(head.method_name)) + " " + printable(exchange.request.text(head.raw_path)) + " for " + seconds(elapsed_ms);
+  return std::string(exchange.request.text(head.method_name)) + " " + printable(exchange.request.text(head.raw_path)) +
+         " for " + seconds(elapsed_ms);
 }
 
 std::string obituary(const WorkerProcess& worker, ExitStatus status, std::uint64_t now_ms) {
-  std::string text = "Worker (pid:" + std::to_string(worker.pid()) + ")" + how(worker, status) + " after " + seconds(now_ms - worker.started_ms()) + ": ";
+  std::string text = "Worker (pid:" + std::to_string(worker.pid()) + ")" + how(worker, status) + " after " +
+                     seconds(now_ms - worker.started_ms()) + ": ";
   if (worker.notes.resident_bytes != 0) text += std::to_string(worker.notes.resident_bytes >> 20) + " MiB, ";
   text += std::to_string(worker.link().finished()) + " requests served";
   const auto& running = worker.notes.was_running;
@@ -67,8 +69,9 @@ std::vector<std::string> last_events(const WorkerProcess& worker) {
   for (auto i = next - std::min(next, kEventsSaid); i < next; ++i) {
     const shm::RecorderEvent event = recorder.events[i % shm::Recorder::kEvents];
     std::array<char, 128> text{};
-    std::snprintf(text.data(), text.size(), "recorded at %" PRIu64 " us: %s slot %" PRIu32 " %" PRIu32, event.when_and_event >> 16,
-                  shm::to_string(static_cast<shm::Event>(event.when_and_event & 0xffff)), event.slot, event.value);
+    std::snprintf(text.data(), text.size(), "recorded at %" PRIu64 " us: %s slot %" PRIu32 " %" PRIu32,
+                  event.when_and_event >> 16, shm::to_string(static_cast<shm::Event>(event.when_and_event & 0xffff)),
+                  event.slot, event.value);
     lines.emplace_back(text.data());
   }
   return lines;

@@ -43,7 +43,8 @@ int read_pidfile(const std::string& path) {
 Pidfile::Pidfile(std::string path) {
   const int other = read_pidfile(path);
   if (other != ::getpid() && alive(other)) {
-    throw std::runtime_error("already running as process " + std::to_string(other) + " (or the pid file " + path + " is stale)");
+    throw std::runtime_error("already running as process " + std::to_string(other) + " (or the pid file " + path +
+                             " is stale)");
   }
   write_pid(path);
   path_ = std::move(path);

@@ -79,8 +79,8 @@ int Notifier::send(std::string_view message) const {
   const shm::UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!fd) return errno;
   const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + socket_.size());
-  const ssize_t sent =
-      sendto(fd.get(), message.data(), message.size(), MSG_NOSIGNAL | MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&name), length);
+  const ssize_t sent = sendto(fd.get(), message.data(), message.size(), MSG_NOSIGNAL | MSG_DONTWAIT,
+                              reinterpret_cast<const sockaddr*>(&name), length);
   return sent < 0 ? errno : 0;
 }
 
@@ -92,14 +92,16 @@ std::vector<InheritedSocket> inherited_sockets() {
   const std::string count_text = take("LISTEN_FDS").value_or("");
   const std::string names = take("LISTEN_FDNAMES").value_or("");
   const auto count = number<int>(count_text);
-  if (!count || *count < 0 || *count > kMostDescriptors) throw std::invalid_argument("LISTEN_FDS='" + count_text + "' is no number of sockets");
+  if (!count || *count < 0 || *count > kMostDescriptors)
+    throw std::invalid_argument("LISTEN_FDS='" + count_text + "' is no number of sockets");
 
   std::vector<InheritedSocket> sockets;
   std::string_view rest{names};
   for (int fd = kFirstDescriptor; fd < kFirstDescriptor + *count; ++fd) {
     const int flags = fcntl(fd, F_GETFD);
     if (flags < 0 || fcntl(fd, F_SETFD, flags | FD_CLOEXEC) < 0) {
-      throw std::invalid_argument("LISTEN_FDS=" + count_text + ", but descriptor " + std::to_string(fd) + " is not open");
+      throw std::invalid_argument("LISTEN_FDS=" + count_text + ", but descriptor " + std::to_string(fd) +
+                                  " is not open");
     }
     const auto colon = std::min(rest.find(':'), rest.size());
     const std::string_view name = rest.substr(0, colon);

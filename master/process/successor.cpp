@@ -34,7 +34,8 @@ std::string own_executable() {
   return whole;
 }
 
-Successor::Successor(net::Loop& loop, const SuccessorCommand& command, std::function<void()> exited) : exited_(std::move(exited)) {
+Successor::Successor(net::Loop& loop, const SuccessorCommand& command, std::function<void()> exited)
+    : exited_(std::move(exited)) {
   const std::string program = own_executable();
   std::vector<std::string> arguments{program};
   arguments.insert(arguments.end(), command.arguments.begin(), command.arguments.end());

@@ -15,7 +15,7 @@ namespace prefork::process {
 std::string own_executable();
 
 struct SuccessorCommand {
-  std::vector<std::string> arguments;    // without the program's name
+  std::vector<std::string> arguments;  // without the program's name
   std::string directory;
   std::vector<std::string> environment;  // KEY=VALUE, beside ours
   std::vector<int> sockets;
@@ -35,7 +35,7 @@ class Successor {
 
 // What a predecessor left us; taken out of the environment.
 struct Inheritance {
-  int predecessor = 0;        // 0: none
+  int predecessor = 0;  // 0: none
   std::vector<int> sockets;
 };
 Inheritance inheritance();

@@ -8,7 +8,8 @@ namespace prefork::process {
 
 using State = dispatch::WorkerLink::State;
 
-Supervisor::Supervisor(net::Loop& loop, dispatch::Dispatcher& dispatcher, serve::ErrorLog& log, WorkerCommand command, const SupervisorPolicy& policy, Events events)
+Supervisor::Supervisor(net::Loop& loop, dispatch::Dispatcher& dispatcher, serve::ErrorLog& log, WorkerCommand command,
+                       const SupervisorPolicy& policy, Events events)
     : loop_(loop),
       dispatcher_(dispatcher),
       log_(log),
@@ -36,7 +37,9 @@ void Supervisor::start() {
 
 // ---------------------------------------------------------------------------------------------------- what there should be
 
-bool Supervisor::outdated(const WorkerProcess& worker) const { return worker.notes.worn || worker.identity().generation != generation_; }
+bool Supervisor::outdated(const WorkerProcess& worker) const {
+  return worker.notes.worn || worker.identity().generation != generation_;
+}
 
 Supervisor::Census Supervisor::count() const {
   Census census;
@@ -58,7 +61,8 @@ void Supervisor::reconcile() {
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     // What is still to join the generation that serves is needed when the new one does not come up.
     const bool of_serving = reloading_ && workers_[i]->identity().generation == serving_generation_;
-    if (workers_[i]->link().state() == State::Starting && outdated(*workers_[i]) && !of_serving) end_starting(*workers_[i]);
+    if (workers_[i]->link().state() == State::Starting && outdated(*workers_[i]) && !of_serving)
+      end_starting(*workers_[i]);
   }
   Census census = count();
   retire_surplus(census);
@@ -113,7 +117,9 @@ void Supervisor::spawn_missing(const Census& census) {
 
 unsigned Supervisor::free_id() const {
   for (unsigned id = 1;; ++id) {
-    if (std::none_of(workers_.begin(), workers_.end(), [id](const auto& worker) { return worker->identity().id == id; })) return id;
+    if (std::none_of(workers_.begin(), workers_.end(),
+                     [id](const auto& worker) { return worker->identity().id == id; }))
+      return id;
   }
 }
 
@@ -124,8 +130,9 @@ bool Supervisor::spawn() {
   identity.generation = generation_;
   if (events_.spawning) events_.spawning(0, identity.age);
   try {
-    workers_.push_back(std::make_unique<WorkerProcess>(loop_, dispatcher_, command_, geometry_, bell_, identity,
-                                                       [this](WorkerProcess& worker, ExitStatus status) { on_exit(worker, status); }));
+    workers_.push_back(
+        std::make_unique<WorkerProcess>(loop_, dispatcher_, command_, geometry_, bell_, identity,
+                                        [this](WorkerProcess& worker, ExitStatus status) { on_exit(worker, status); }));
   } catch (const std::exception& error) {
     log_.error("Worker cannot be started: ", error.what());
     back_off();
@@ -135,7 +142,8 @@ bool Supervisor::spawn() {
   WorkerProcess& worker = *workers_.back();
   if (policy_.boot_timeout_ms != 0) worker.notes.due_ms = loop_.now_ms() + policy_.boot_timeout_ms;
   worker.notes.most_requests = policy_.max_requests;
-  if (policy_.max_requests != 0 && policy_.max_requests_jitter != 0) worker.notes.most_requests += static_cast<std::uint64_t>(::random()) % (policy_.max_requests_jitter + 1);
+  if (policy_.max_requests != 0 && policy_.max_requests_jitter != 0)
+    worker.notes.most_requests += static_cast<std::uint64_t>(::random()) % (policy_.max_requests_jitter + 1);
   dispatcher_.add(worker.link());
   log_.info("Booting worker with pid: ", worker.pid());
   return true;
@@ -257,7 +265,9 @@ void Supervisor::on_retire_wish(dispatch::WorkerLink& link) {
 void Supervisor::on_request_finished(dispatch::WorkerLink& link) {
   if (policy_.max_requests == 0) return;
   WorkerProcess* worker = find(link);
-  if (worker == nullptr || worker->notes.worn || worker->notes.most_requests == 0 || link.finished() < worker->notes.most_requests) return;
+  if (worker == nullptr || worker->notes.worn || worker->notes.most_requests == 0 ||
+      link.finished() < worker->notes.most_requests)
+    return;
   worker->notes.worn = true;
   log_.info("Worker (pid:", worker->pid(), ") is replaced: it has served ", link.finished(), " requests");
   timer_.start(0);

@@ -21,9 +21,9 @@ namespace prefork::process {
 
 struct SupervisorPolicy {
   unsigned workers = 1;
-  bool surge = false;                      // a reload starts all new workers at once
-  bool one_thread = true;                  // a sync worker runs one request at a time
-  std::uint64_t boot_timeout_ms = 0;       // 0: no limit, as for all of these
+  bool surge = false;                 // a reload starts all new workers at once
+  bool one_thread = true;             // a sync worker runs one request at a time
+  std::uint64_t boot_timeout_ms = 0;  // 0: no limit, as for all of these
   std::uint64_t graceful_timeout_ms = 0;
   std::uint64_t timeout_ms = 0;
   std::uint64_t max_lifetime_ms = 0;
@@ -36,8 +36,8 @@ class Supervisor : public dispatch::WorkerKeeper {
  public:
   // What the server hears.
   struct Events {
-    std::function<void()> started;          // the first generation serves
-    std::function<void(int code)> halt;     // nobody ever served: a worker's exit status 3 or 4
+    std::function<void()> started;                             // the first generation serves
+    std::function<void(int code)> halt;                        // nobody ever served: a worker's exit status 3 or 4
     std::function<void(int pid, unsigned age)> spawning = {};  // pid 0: it has none yet
     std::function<void(int pid, unsigned age)> exited = {};
     std::function<void(unsigned now, unsigned before)> resized = {};
@@ -45,7 +45,8 @@ class Supervisor : public dispatch::WorkerKeeper {
   // Says how a reload ended: nothing, or why the old generation stays.
   using Reloaded = std::function<void(const std::string& failure)>;
 
-  Supervisor(net::Loop& loop, dispatch::Dispatcher& dispatcher, serve::ErrorLog& log, WorkerCommand command, const SupervisorPolicy& policy, Events events);
+  Supervisor(net::Loop& loop, dispatch::Dispatcher& dispatcher, serve::ErrorLog& log, WorkerCommand command,
+             const SupervisorPolicy& policy, Events events);
   ~Supervisor() override;
 
   void start();
@@ -114,7 +115,7 @@ class Supervisor : public dispatch::WorkerKeeper {
   dispatch::Dispatcher& dispatcher_;
   serve::ErrorLog& log_;
   WorkerCommand command_;
-  WorkerCommand previous_command_;     // while reloading_: what serves when the new one does not come up
+  WorkerCommand previous_command_;  // while reloading_: what serves when the new one does not come up
   SupervisorPolicy policy_;
   SupervisorPolicy previous_policy_;
   Events events_;
@@ -126,14 +127,14 @@ class Supervisor : public dispatch::WorkerKeeper {
   std::vector<std::unique_ptr<WorkerProcess>> gone_;  // until the next tick: its own frame may be on the stack
   net::Timer timer_;
   std::uint64_t sampled_ms_ = 0;
-  std::uint32_t generation_ = 1;       // what new workers belong to
+  std::uint32_t generation_ = 1;  // what new workers belong to
   std::uint32_t serving_generation_ = 1;
   std::uint32_t last_generation_ = 1;
   unsigned age_ = 0;
   std::uint64_t back_off_ms_ = 0;
   std::uint64_t blocked_until_ms_ = 0;  // no spawning before
-  bool started_ = false;     // as many as were asked for have been ready
-  bool ever_ready_ = false;  // one has
+  bool started_ = false;                // as many as were asked for have been ready
+  bool ever_ready_ = false;             // one has
   bool reloading_ = false;
   bool suspended_ = false;
   bool stopping_ = false;

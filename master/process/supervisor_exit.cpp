@@ -30,7 +30,8 @@ void Supervisor::bury(WorkerProcess& worker, bool trusted) {
 }
 
 void Supervisor::on_exit(WorkerProcess& worker, ExitStatus status) {
-  const auto found = std::find_if(workers_.begin(), workers_.end(), [&](const auto& one) { return one.get() == &worker; });
+  const auto found =
+      std::find_if(workers_.begin(), workers_.end(), [&](const auto& one) { return one.get() == &worker; });
   if (found == workers_.end()) return;
   gone_.clear();
   gone_.push_back(std::move(*found));
@@ -61,13 +62,15 @@ void Supervisor::boot_failed(const WorkerProcess& worker, ExitStatus status) {
     if (!worker.notes.cause.empty()) {
       why += ": " + worker.notes.cause;
     } else {
-      why += status.signal != 0 ? ", signal " + std::to_string(status.signal) : ", exit code " + std::to_string(status.code);
+      why += status.signal != 0 ? ", signal " + std::to_string(status.signal)
+                                : ", exit code " + std::to_string(status.code);
       if (status.code == kExitBoot) why += " (Worker failed to boot.)";
       if (status.code == kExitApp) why += " (App failed to load.)";
     }
     return fail_reload(why);
   }
-  if (!ever_ready_ && status.signal == 0 && (status.code == kExitBoot || status.code == kExitApp) && events_.halt) return events_.halt(status.code);
+  if (!ever_ready_ && status.signal == 0 && (status.code == kExitBoot || status.code == kExitApp) && events_.halt)
+    return events_.halt(status.code);
   back_off();
 }
 

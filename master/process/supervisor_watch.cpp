@@ -59,7 +59,8 @@ void Supervisor::keep_deadline(WorkerProcess& worker, std::uint64_t now_ms) {
 void Supervisor::look_for_wear(WorkerProcess& worker, std::uint64_t now_ms) {
   if (worker.notes.worn || worker.link().state() != State::Ready) return;
   const char* why = nullptr;
-  if (policy_.max_lifetime_ms != 0 && now_ms - worker.started_ms() >= policy_.max_lifetime_ms) why = "has reached --max-lifetime";
+  if (policy_.max_lifetime_ms != 0 && now_ms - worker.started_ms() >= policy_.max_lifetime_ms)
+    why = "has reached --max-lifetime";
   if (policy_.max_rss != 0 && worker.notes.resident_bytes > policy_.max_rss) why = "has passed --max-worker-rss";
   if (why == nullptr) return;
   worker.notes.worn = true;
@@ -76,7 +77,8 @@ void Supervisor::look_for_hang(WorkerProcess& worker) {
   const auto limit_ns = policy_.timeout_ms * 1'000'000;
   const auto now = loop_.now_ns();
   const bool alone = worker.link().concurrency() == 1 && worker.link().interface() != wire::Interface::Asgi;
-  const auto since = std::max(oldest->sent_ns, alone ? worker.link().last_finished_ns() : worker.link().heartbeat_us() * 1'000);
+  const auto since =
+      std::max(oldest->sent_ns, alone ? worker.link().last_finished_ns() : worker.link().heartbeat_us() * 1'000);
   if (now > since && now - since >= limit_ns) end_hung(worker, oldest);
 }
 

@@ -38,8 +38,9 @@ bool replaced(std::string_view pair, const std::vector<std::string>& by) {
 
 }  // namespace
 
-WorkerProcess::WorkerProcess(net::Loop& loop, dispatch::Dispatcher& dispatcher, const WorkerCommand& command, const shm::Geometry& geometry,
-                             const shm::BellFds& loop_bell, dispatch::WorkerIdentity identity, Exited exited)
+WorkerProcess::WorkerProcess(net::Loop& loop, dispatch::Dispatcher& dispatcher, const WorkerCommand& command,
+                             const shm::Geometry& geometry, const shm::BellFds& loop_bell,
+                             dispatch::WorkerIdentity identity, Exited exited)
     : worker_bell_(shm::make_bell()), exited_(std::move(exited)), identity_(identity), started_ms_(loop.now_ms()) {
   std::array<int, 2> sides{};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sides.data()) != 0) {
@@ -48,21 +49,25 @@ WorkerProcess::WorkerProcess(net::Loop& loop, dispatch::Dispatcher& dispatcher, 
   side_.reset(sides[0]);
   const shm::UniqueFd worker_side(sides[1]);
   const shm::UniqueFd settings = settings_file(command.settings);
-  link_ = std::make_unique<dispatch::WorkerLink>(dispatcher, shm::Region::create(shm::Layout(geometry).total), geometry, loop_bell.wait.get(),
-                                                 worker_bell_.signal_fd(), side_.get(), identity_);
+  link_ =
+      std::make_unique<dispatch::WorkerLink>(dispatcher, shm::Region::create(shm::Layout(geometry).total), geometry,
+                                             loop_bell.wait.get(), worker_bell_.signal_fd(), side_.get(), identity_);
   spawn(loop, command, geometry, loop_bell, worker_side.get(), settings.get());
   link_->set_pid(pid_);
 }
 
-void WorkerProcess::spawn(net::Loop& loop, const WorkerCommand& command, const shm::Geometry& geometry, const shm::BellFds& loop_bell, int side, int settings) {
+void WorkerProcess::spawn(net::Loop& loop, const WorkerCommand& command, const shm::Geometry& geometry,
+                          const shm::BellFds& loop_bell, int side, int settings) {
   const std::string attachment = [&] {
     std::string text = geometry.to_text();
-    for (const int number : {+kRegionFd, +kOwnBellFd, +kMasterBellFd, +kSideFd, +kSettingsFd, static_cast<int>(identity_.id), static_cast<int>(identity_.age)}) {
+    for (const int number : {+kRegionFd, +kOwnBellFd, +kMasterBellFd, +kSideFd, +kSettingsFd,
+                             static_cast<int>(identity_.id), static_cast<int>(identity_.age)}) {
       text.append(1, ',').append(std::to_string(number));
     }
     return text;
   }();
-  std::array<char*, 3> arguments{const_cast<char*>(command.executable.c_str()), const_cast<char*>(attachment.c_str()), nullptr};
+  std::array<char*, 3> arguments{const_cast<char*>(command.executable.c_str()), const_cast<char*>(attachment.c_str()),
+                                 nullptr};
   std::vector<char*> environment;
   for (char** one = environ; *one != nullptr; ++one) {
     if (!replaced(*one, command.environment)) environment.push_back(*one);
@@ -71,7 +76,9 @@ void WorkerProcess::spawn(net::Loop& loop, const WorkerCommand& command, const s
   environment.push_back(nullptr);
 
   std::array<uv_stdio_container_t, kFdCount> stdio{};
-  const std::array<int, kFdCount> inherited{0, command.stdout_fd, command.stderr_fd, link_->region().fd(), worker_bell_.wait.get(), loop_bell.signal_fd(), side, settings};
+  const std::array<int, kFdCount> inherited{
+      0,    command.stdout_fd, command.stderr_fd, link_->region().fd(), worker_bell_.wait.get(), loop_bell.signal_fd(),
+      side, settings};
   for (std::size_t i = 0; i < stdio.size(); ++i) {
     stdio[i].flags = UV_INHERIT_FD;
     stdio[i].data.fd = inherited[i];

@@ -19,7 +19,7 @@ struct WorkerCommand {
   std::string executable;
   std::vector<std::string> environment;  // KEY=VALUE, in place of ours
   wire::Settings settings;
-  int stdout_fd = 1;                     // what the worker gets as its own; borrowed
+  int stdout_fd = 1;  // what the worker gets as its own; borrowed
   int stderr_fd = 2;
 };
 
@@ -31,14 +31,14 @@ struct ExitStatus {
 // What the Supervisor knows of a worker. Times are the loop's milliseconds, 0: never.
 struct WorkerNotes {
   bool was_ready = false;
-  bool worn = false;               // a fresh one shall take its place
-  bool ending = false;             // it was told to go
-  bool aborted = false;            // it hung
-  std::uint64_t due_ms = 0;        // it is killed then
+  bool worn = false;         // a fresh one shall take its place
+  bool ending = false;       // it was told to go
+  bool aborted = false;      // it hung
+  std::uint64_t due_ms = 0;  // it is killed then
   std::uint64_t ready_ms = 0;
   std::uint64_t most_requests = 0;
   std::uint64_t resident_bytes = 0;
-  std::string cause;               // why it was killed
+  std::string cause;  // why it was killed
   std::vector<std::string> was_running;
 };
 
@@ -47,8 +47,9 @@ class WorkerProcess {
   using Exited = std::function<void(WorkerProcess&, ExitStatus)>;
 
   // Throws std::system_error when the process cannot be made. `loop_bell` is the loop's one bell for all workers.
-  WorkerProcess(net::Loop& loop, dispatch::Dispatcher& dispatcher, const WorkerCommand& command, const shm::Geometry& geometry,
-                const shm::BellFds& loop_bell, dispatch::WorkerIdentity identity, Exited exited);
+  WorkerProcess(net::Loop& loop, dispatch::Dispatcher& dispatcher, const WorkerCommand& command,
+                const shm::Geometry& geometry, const shm::BellFds& loop_bell, dispatch::WorkerIdentity identity,
+                Exited exited);
 
   WorkerNotes notes;
 
@@ -61,7 +62,8 @@ class WorkerProcess {
   std::uint64_t started_ms() const { return started_ms_; }
 
  private:
-  void spawn(net::Loop& loop, const WorkerCommand& command, const shm::Geometry& geometry, const shm::BellFds& loop_bell, int side, int settings);
+  void spawn(net::Loop& loop, const WorkerCommand& command, const shm::Geometry& geometry,
+             const shm::BellFds& loop_bell, int side, int settings);
 
   shm::BellFds worker_bell_;
   shm::UniqueFd side_;

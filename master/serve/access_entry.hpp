@@ -13,8 +13,8 @@ struct AccessEntry {
   // The connection.
   std::string_view remote_address;  // what the application sees as REMOTE_ADDR; empty on a unix socket
   std::uint16_t remote_port = 0;
-  std::string_view client;          // after trusted proxies; empty: remote_address
-  std::string_view server_name;     // SERVER_NAME
+  std::string_view client;       // after trusted proxies; empty: remote_address
+  std::string_view server_name;  // SERVER_NAME
   std::uint16_t server_port = 0;
   std::string_view scheme = "http";
 
@@ -30,8 +30,8 @@ struct AccessEntry {
 
   // The reply.
   std::uint16_t status = 0;
-  std::uint64_t body_bytes = 0;     // sent, without head and chunk framing
-  http::FieldList reply_fields;     // needed when AccessFormat::reply_names() has any
+  std::uint64_t body_bytes = 0;  // sent, without head and chunk framing
+  http::FieldList reply_fields;  // needed when AccessFormat::reply_names() has any
 
   // Variables of the environ that only the worker knows, by key; needed when AccessFormat::environ_names() has any.
   http::FieldList environ_fields;
@@ -42,10 +42,10 @@ struct AccessEntry {
   std::uint32_t worker_generation = 0;
 
   // Microseconds.
-  std::uint64_t unix_us = 0;        // the clock now
-  std::uint64_t total_us = 0;       // from the first byte of the request to the last of the reply
+  std::uint64_t unix_us = 0;   // the clock now
+  std::uint64_t total_us = 0;  // from the first byte of the request to the last of the reply
   std::uint64_t queue_us = 0;
-  std::uint64_t service_us = 0;     // in the worker
+  std::uint64_t service_us = 0;  // in the worker
 };
 
 }  // namespace prefork::serve

@@ -55,7 +55,8 @@ void AccessFormat::add_literal(std::string_view text) {
 // %(key)s: returns where it ends.
 std::size_t AccessFormat::parse_atom(std::size_t at) {
   const std::string_view text{format_};
-  if (at + 1 >= text.size() || text[at + 1] != '(') fail(at, "a % starts an atom like %(h)s; a percent sign is written %%");
+  if (at + 1 >= text.size() || text[at + 1] != '(')
+    fail(at, "a % starts an atom like %(h)s; a percent sign is written %%");
   std::size_t end = at + 2;
   for (unsigned depth = 1; depth != 0; ++end) {
     if (end == text.size()) fail(at, "the atom has no closing parenthesis");
@@ -73,7 +74,8 @@ std::size_t AccessFormat::parse_conversion(std::size_t at, Instruction& instruct
   const std::size_t start = at;
   const auto number = [&] {
     std::uint32_t value = 0;
-    for (; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at) value = std::min(value * 10 + static_cast<std::uint32_t>(text[at] - '0'), kWidest + 1);
+    for (; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at)
+      value = std::min(value * 10 + static_cast<std::uint32_t>(text[at] - '0'), kWidest + 1);
     if (value > kWidest) fail(start, "a width or precision above " + std::to_string(kWidest));
     return static_cast<std::uint16_t>(value);
   };
@@ -84,9 +86,10 @@ std::size_t AccessFormat::parse_conversion(std::size_t at, Instruction& instruct
     instruction.precision = number();
   }
   if (at == text.size()) fail(start, "the atom has no conversion; write %(h)s");
-  const bool whole_number = instruction.op == Op::Status || instruction.op == Op::Bytes || instruction.op == Op::Seconds ||
-                            instruction.op == Op::Micros || instruction.op == Op::Millis || instruction.op == Op::QueueTime ||
-                            instruction.op == Op::ServiceTime || instruction.op == Op::WorkerId || instruction.op == Op::Generation;
+  const bool whole_number =
+      instruction.op == Op::Status || instruction.op == Op::Bytes || instruction.op == Op::Seconds ||
+      instruction.op == Op::Micros || instruction.op == Op::Millis || instruction.op == Op::QueueTime ||
+      instruction.op == Op::ServiceTime || instruction.op == Op::WorkerId || instruction.op == Op::Generation;
   if (text[at] == 's') return at + 1;
   if (text[at] != 'd') fail(at, std::string("the conversion is s, and d for numbers, not '") + text[at] + "'");
   if (!whole_number) fail(at, "this atom is a text, not a number: its conversion is s");
@@ -115,10 +118,10 @@ AccessFormat::Instruction AccessFormat::atom(std::string_view key) {
   static constexpr struct {
     std::string_view key;
     Op op;
-  } kAtoms[] = {{"h", Op::RemoteAddress}, {"l", Op::Nothing},  {"t", Op::Time},    {"r", Op::RequestLine},    {"m", Op::Method},
-                {"U", Op::Path},          {"q", Op::Query},    {"H", Op::Protocol}, {"s", Op::Status},         {"b", Op::Bytes},
-                {"B", Op::Bytes},         {"T", Op::Seconds},  {"D", Op::Micros},  {"M", Op::Millis},         {"L", Op::DecimalSeconds},
-                {"p", Op::Pid}};
+  } kAtoms[] = {{"h", Op::RemoteAddress}, {"l", Op::Nothing}, {"t", Op::Time},           {"r", Op::RequestLine},
+                {"m", Op::Method},        {"U", Op::Path},    {"q", Op::Query},          {"H", Op::Protocol},
+                {"s", Op::Status},        {"b", Op::Bytes},   {"B", Op::Bytes},          {"T", Op::Seconds},
+                {"D", Op::Micros},        {"M", Op::Millis},  {"L", Op::DecimalSeconds}, {"p", Op::Pid}};
   for (const auto& known : kAtoms) {
     if (known.key == key) {
       instruction.op = known.op;
@@ -142,7 +145,9 @@ AccessFormat::Instruction AccessFormat::braced_atom(std::string_view key, std::s
       return instruction;
     case 'e': return environ_atom(name);
     case 'x': break;
-    default: warnings_.push_back("access_log_format: %(" + std::string(key) + ")s is no atom and is always '-'"); return instruction;
+    default:
+      warnings_.push_back("access_log_format: %(" + std::string(key) + ")s is no atom and is always '-'");
+      return instruction;
   }
   static constexpr struct {
     std::string_view name;
@@ -155,7 +160,8 @@ AccessFormat::Instruction AccessFormat::braced_atom(std::string_view key, std::s
       return instruction;
     }
   }
-  throw std::invalid_argument("access_log_format '" + format_ + "': {" + name + "}x is not known; these are: " + std::string(kOurs));
+  throw std::invalid_argument("access_log_format '" + format_ + "': {" + name +
+                              "}x is not known; these are: " + std::string(kOurs));
 }
 
 // What the master knows itself needs no help of the worker; the rest does.
@@ -163,9 +169,12 @@ AccessFormat::Instruction AccessFormat::environ_atom(const std::string& name) {
   static constexpr struct {
     std::string_view name;
     Op op;
-  } kVariables[] = {{"request_method", Op::Method}, {"raw_uri", Op::RawUri},         {"request_uri", Op::RawUri},   {"server_protocol", Op::Protocol},
-                    {"remote_addr", Op::RemoteAddress}, {"remote_port", Op::RemotePort}, {"query_string", Op::Query}, {"path_info", Op::Path},
-                    {"script_name", Op::ScriptName}, {"server_name", Op::ServerName}, {"server_port", Op::ServerPort}, {"wsgi.url_scheme", Op::Scheme}};
+  } kVariables[] = {{"request_method", Op::Method},     {"raw_uri", Op::RawUri},
+                    {"request_uri", Op::RawUri},        {"server_protocol", Op::Protocol},
+                    {"remote_addr", Op::RemoteAddress}, {"remote_port", Op::RemotePort},
+                    {"query_string", Op::Query},        {"path_info", Op::Path},
+                    {"script_name", Op::ScriptName},    {"server_name", Op::ServerName},
+                    {"server_port", Op::ServerPort},    {"wsgi.url_scheme", Op::Scheme}};
   Instruction instruction;
   for (const auto& variable : kVariables) {
     if (variable.name == name) {
@@ -190,7 +199,9 @@ std::uint8_t AccessFormat::slot(std::vector<FieldName>& names, std::string name)
   for (std::size_t at = 0; at < names.size(); ++at) {
     if (names[at].text == name) return static_cast<std::uint8_t>(at);
   }
-  if (names.size() == kMostFields) throw std::invalid_argument("access_log_format '" + format_ + "': more than " + std::to_string(kMostFields) + " fields of one kind");
+  if (names.size() == kMostFields)
+    throw std::invalid_argument("access_log_format '" + format_ + "': more than " + std::to_string(kMostFields) +
+                                " fields of one kind");
   const wire::Name id = &names == &environ_ ? wire::Name::Unknown : wire::find_name(name);
   names.push_back({id, std::move(name)});
   return static_cast<std::uint8_t>(names.size() - 1);

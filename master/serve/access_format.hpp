@@ -26,8 +26,8 @@ namespace prefork::serve {
 class AccessClock {
  public:
   void set(std::uint64_t unix_us);
-  std::string_view clf() const { return clf_; }        // [01/Jul/2026:12:00:00 +0000]
-  std::string_view utc() const { return utc_; }        // 2026-07-01T12:00:00
+  std::string_view clf() const { return clf_; }  // [01/Jul/2026:12:00:00 +0000]
+  std::string_view utc() const { return utc_; }  // 2026-07-01T12:00:00
   std::uint32_t micros() const { return micros_; }
 
  private:
@@ -40,7 +40,7 @@ class AccessClock {
 // A field that the format asks for.
 struct FieldName {
   wire::Name id = wire::Name::Unknown;
-  std::string text;      // lower case
+  std::string text;  // lower case
 };
 
 class AccessFormat {
@@ -62,17 +62,47 @@ class AccessFormat {
 
  private:
   enum class Op : std::uint8_t {
-    Literal, Nothing, RemoteAddress, User, Time, RequestLine, Method, Path, Query, Protocol, Status, Bytes, Seconds, Micros, Millis,
-    DecimalSeconds, Pid, RequestField, RequestFieldJoined, ReplyField, EnvironField, RemotePort, RawUri, ServerName, ServerPort,
-    ScriptName, Scheme, QueueTime, ServiceTime, WorkerId, Generation, RequestId, Client
+    Literal,
+    Nothing,
+    RemoteAddress,
+    User,
+    Time,
+    RequestLine,
+    Method,
+    Path,
+    Query,
+    Protocol,
+    Status,
+    Bytes,
+    Seconds,
+    Micros,
+    Millis,
+    DecimalSeconds,
+    Pid,
+    RequestField,
+    RequestFieldJoined,
+    ReplyField,
+    EnvironField,
+    RemotePort,
+    RawUri,
+    ServerName,
+    ServerPort,
+    ScriptName,
+    Scheme,
+    QueueTime,
+    ServiceTime,
+    WorkerId,
+    Generation,
+    RequestId,
+    Client
   };
   struct Instruction {
     Op op = Op::Nothing;
-    bool left = false;              // padded on the right
-    std::uint8_t slot = 0;          // of a field
+    bool left = false;      // padded on the right
+    std::uint8_t slot = 0;  // of a field
     std::uint16_t width = 0;
     std::uint16_t precision = kWhole;
-    std::uint32_t begin = 0;        // of a literal
+    std::uint32_t begin = 0;  // of a literal
     std::uint32_t length = 0;
   };
   static constexpr std::uint16_t kWhole = 0xffff;
@@ -88,7 +118,8 @@ class AccessFormat {
   std::uint8_t slot(std::vector<FieldName>& names, std::string name);
   [[noreturn]] void fail(std::size_t at, const std::string& why) const;
 
-  void run(const Instruction& instruction, const AccessEntry& entry, const Values& values, const AccessClock& clock, std::string& out) const;
+  void run(const Instruction& instruction, const AccessEntry& entry, const Values& values, const AccessClock& clock,
+           std::string& out) const;
 
   std::string format_;
   std::string literals_;

@@ -76,7 +76,8 @@ void write_request(const AccessEntry& entry, Object& object) {
   object.text(R"(,"url.query":)", entry.query);
   const auto slash = entry.protocol.find('/');
   if (slash != std::string_view::npos) {
-    object.text(R"(,"network.protocol.name":)", entry.protocol.starts_with("HTTP/") ? "http" : entry.protocol.substr(0, slash));
+    object.text(R"(,"network.protocol.name":)",
+                entry.protocol.starts_with("HTTP/") ? "http" : entry.protocol.substr(0, slash));
     object.text(R"(,"network.protocol.version":)", entry.protocol.substr(slash + 1));
   }
 }
@@ -89,7 +90,8 @@ void write_reply(const AccessEntry& entry, Object& object) {
 
 void write_peers(const AccessEntry& entry, Object& object) {
   object.text(R"(,"network.peer.address":)", entry.remote_address);
-  if (!entry.remote_address.empty() && entry.remote_port != 0) object.number(R"(,"network.peer.port":)", entry.remote_port);
+  if (!entry.remote_address.empty() && entry.remote_port != 0)
+    object.number(R"(,"network.peer.port":)", entry.remote_port);
   object.text(R"(,"client.address":)", entry.client.empty() ? entry.remote_address : entry.client);
   object.text(R"(,"server.address":)", entry.server_name);
   if (entry.server_port != 0) object.number(R"(,"server.port":)", entry.server_port);
@@ -135,7 +137,8 @@ void AccessJson::write(const AccessEntry& entry, const AccessClock& clock, std::
   if (!credentials.empty()) object.text(R"(,"user.name":)", basic_auth_user(credentials));
   for (const Extra& extra : request_) object.list(extra.key, entry.request_fields, extra.name);
   for (const Extra& extra : reply_) object.list(extra.key, entry.reply_fields, extra.name);
-  for (const Extra& extra : environ_) object.text(extra.key, last_of(entry.environ_fields, wire::Name::kCount, extra.name.text));
+  for (const Extra& extra : environ_)
+    object.text(extra.key, last_of(entry.environ_fields, wire::Name::kCount, extra.name.text));
   write_worker(entry, object);
   out += '}';
 }

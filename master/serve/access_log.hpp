@@ -17,7 +17,8 @@ class AccessLog {
  public:
   static constexpr std::size_t kHandOver = 64 << 10;  // bytes: a busy loop does not wait for the second
 
-  AccessLog(const AccessFormat& format, bool json, std::vector<LogSink*> sinks) : format_(format), sinks_(std::move(sinks)) {
+  AccessLog(const AccessFormat& format, bool json, std::vector<LogSink*> sinks)
+      : format_(format), sinks_(std::move(sinks)) {
     if (json) json_.emplace(format);
   }
 

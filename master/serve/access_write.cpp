@@ -13,7 +13,8 @@ bool plain(std::string_view text) {
   unsigned special = 0;
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
-    special |= static_cast<unsigned>(byte < 0x20) | static_cast<unsigned>(byte == '"') | static_cast<unsigned>(byte == 0x7f);
+    special |=
+        static_cast<unsigned>(byte < 0x20) | static_cast<unsigned>(byte == '"') | static_cast<unsigned>(byte == 0x7f);
   }
   return special == 0;
 }
@@ -84,7 +85,8 @@ struct AccessFormat::Values {
   std::array<Value, kMostFields> request, reply, environ;
 
   // One walk over the fields for all names.
-  static void gather(const http::FieldList& fields, const std::vector<FieldName>& names, std::array<Value, kMostFields>& values) {
+  static void gather(const http::FieldList& fields, const std::vector<FieldName>& names,
+                     std::array<Value, kMostFields>& values) {
     for (std::size_t at = 0; at < names.size(); ++at) values[at] = Value{nullptr, 0, 0};
     if (names.empty()) return;
     for (std::size_t i = 0; i < fields.size(); ++i) {
@@ -140,7 +142,8 @@ void AccessFormat::write(const AccessEntry& entry, const AccessClock& clock, std
   }
 }
 
-void AccessFormat::run(const Instruction& instruction, const AccessEntry& entry, const Values& values, const AccessClock& clock, std::string& out) const {
+void AccessFormat::run(const Instruction& instruction, const AccessEntry& entry, const Values& values,
+                       const AccessClock& clock, std::string& out) const {
   const auto field = [&](const Values::Value& value) {
     if (value.count == 0) {
       out += '-';
@@ -195,7 +198,8 @@ void AccessFormat::run(const Instruction& instruction, const AccessEntry& entry,
       return;
     case Op::RequestField: return field(values.request[slot]);
     case Op::RequestFieldJoined:
-      if (values.request[slot].count > 1) [[unlikely]] return append_text(out, joined(entry.request_fields, request_[slot]));
+      if (values.request[slot].count > 1) [[unlikely]]
+        return append_text(out, joined(entry.request_fields, request_[slot]));
       return field(values.request[slot]);
     case Op::ReplyField: return field(values.reply[slot]);
     case Op::EnvironField: return field(values.environ[slot]);

@@ -12,7 +12,8 @@ constexpr auto kValues = [] {
   std::array<std::int8_t, 256> values{};
   values.fill(-1);
   std::int8_t value = 0;
-  for (const unsigned char c : std::string_view{"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"}) values[c] = value++;
+  for (const unsigned char c : std::string_view{"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"})
+    values[c] = value++;
   return values;
 }();
 

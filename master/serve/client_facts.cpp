@@ -31,17 +31,22 @@ std::size_t index(wire::Name name) { return static_cast<std::size_t>(name); }
 }  // namespace
 
 ClientFacts::ClientFacts(const Config& config)
-    : policy_(http::TrustList(config.forwarded_allow_ips), static_cast<unsigned>(config.trusted_hops), config.proxy_headers, config.secure_scheme_headers),
+    : policy_(http::TrustList(config.forwarded_allow_ips), static_cast<unsigned>(config.trusted_hops),
+              config.proxy_headers, config.secure_scheme_headers),
       id_name_(lower(config.request_id_header)),
       id_name_id_(wire::find_name(id_name_)) {
   using wire::Name;
-  for (const Name name : {Name::Forwarded, Name::XForwardedFor, Name::XForwardedProto, Name::XForwardedHost, Name::XForwardedPort}) wanted_[index(name)] = true;
+  for (const Name name :
+       {Name::Forwarded, Name::XForwardedFor, Name::XForwardedProto, Name::XForwardedHost, Name::XForwardedPort})
+    wanted_[index(name)] = true;
   for (const auto& field : policy_.scheme_fields) wanted_[index(field.id)] = true;
   wanted_[index(id_name_id_)] = true;
   wanted_[index(Name::Unknown)] = true;  // SCRIPT_NAME, and names that a setting may hold
 }
 
-bool ClientFacts::trusts(const net::Peer& peer) const { return policy_.trusted.trusts({peer.address, peer.port, peer.unix_socket}); }
+bool ClientFacts::trusts(const net::Peer& peer) const {
+  return policy_.trusted.trusts({peer.address, peer.port, peer.unix_socket});
+}
 
 // One pass over the fields of a trusted peer; most requests have none that matter.
 ClientFacts::Seen ClientFacts::look(const wire::RequestBuilder& request) const {
@@ -87,7 +92,8 @@ http::Refusal ClientFacts::apply(http::Exchange& exchange, const net::Peer& peer
 
 http::Refusal ClientFacts::apply_forwarded(http::Exchange& exchange, const net::Peer& peer) {
   wire::RequestBuilder& request = exchange.request;
-  const http::Forwarded said = http::read_forwarded(policy_, {peer.address, peer.port, peer.unix_socket}, true, http::FieldList(request));
+  const http::Forwarded said =
+      http::read_forwarded(policy_, {peer.address, peer.port, peer.unix_socket}, true, http::FieldList(request));
   if (said.refusal) return said.refusal;
   const std::string client(said.client);
   const std::string host(said.host);

@@ -33,7 +33,7 @@ class ClientFacts {
 
   http::ForwardedPolicy policy_;
   http::RequestIds ids_;
-  std::string id_name_;                      // lower case; empty: no ids
+  std::string id_name_;  // lower case; empty: no ids
   wire::Name id_name_id_ = wire::Name::Unknown;
   std::array<bool, static_cast<std::size_t>(wire::Name::kCount)> wanted_{};  // names that look() must not pass over
 };

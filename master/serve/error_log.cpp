@@ -67,7 +67,8 @@ std::string_view level_name(Level level) { return facts(level).name; }
 bool wants_colour(int fd) {
   const char* no_colour = std::getenv("NO_COLOR");
   const char* terminal = std::getenv("TERM");
-  return isatty(fd) == 1 && (no_colour == nullptr || *no_colour == '\0') && terminal != nullptr && std::string_view{terminal} != "dumb";
+  return isatty(fd) == 1 && (no_colour == nullptr || *no_colour == '\0') && terminal != nullptr &&
+         std::string_view{terminal} != "dumb";
 }
 
 void ErrorLog::write(Level level, std::string_view message) {
@@ -75,7 +76,8 @@ void ErrorLog::write(Level level, std::string_view message) {
   if (!enabled(level)) return;
   const LevelFacts& about = facts(level);
   if (sink_ != nullptr) {
-    std::string line = options_.json ? json_line(about.name, about.open_telemetry, options_.pid, message) : text_line(level, message);
+    std::string line =
+        options_.json ? json_line(about.name, about.open_telemetry, options_.pid, message) : text_line(level, message);
     sink_->append_message(about.severity, line);
   }
   if (syslog_ != nullptr) {

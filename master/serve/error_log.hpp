@@ -47,15 +47,25 @@ class ErrorLog {
 
   // The parts are texts and whole numbers, put together when the level is on: log.info("Listening at: ", url, " (", pid, ")").
   template <class... Parts>
-  void critical(const Parts&... parts) { say(Level::Critical, parts...); }
+  void critical(const Parts&... parts) {
+    say(Level::Critical, parts...);
+  }
   template <class... Parts>
-  void error(const Parts&... parts) { say(Level::Error, parts...); }
+  void error(const Parts&... parts) {
+    say(Level::Error, parts...);
+  }
   template <class... Parts>
-  void warning(const Parts&... parts) { say(Level::Warning, parts...); }
+  void warning(const Parts&... parts) {
+    say(Level::Warning, parts...);
+  }
   template <class... Parts>
-  void info(const Parts&... parts) { say(Level::Info, parts...); }
+  void info(const Parts&... parts) {
+    say(Level::Info, parts...);
+  }
   template <class... Parts>
-  void debug(const Parts&... parts) { say(Level::Debug, parts...); }
+  void debug(const Parts&... parts) {
+    say(Level::Debug, parts...);
+  }
 
   // A line that a worker wrote (--capture-output), without its line end. Like gunicorn, it goes to the file as it is; the JSON
   // form wraps it. Levels do not apply: the worker's own logging has decided.

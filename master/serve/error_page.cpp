@@ -8,7 +8,8 @@ namespace {
 constexpr std::string_view kStyle =
     "body{font-family:sans-serif;margin:2em;color:#222}h1{font-size:1.3em;color:#a00}"
     "pre{background:#f6f6f6;border:1px solid #ddd;padding:1em;overflow:auto;line-height:1.4}"
-    "p{color:#666}@media(prefers-color-scheme:dark){body{background:#1b1b1b;color:#ddd}pre{background:#262626;border-color:#444}h1{color:#f77}}";
+    "p{color:#666}@media(prefers-color-scheme:dark){body{background:#1b1b1b;color:#ddd}pre{background:#262626;border-"
+    "color:#444}h1{color:#f77}}";
 
 std::string_view last_line(std::string_view text) {
   while (text.ends_with('\n')) text.remove_suffix(1);
@@ -62,7 +63,9 @@ std::string development_page(const Failure& failure) {
   }
   page += "</p>\n<pre>";
   append_html(page, failure.traceback);
-  page += "</pre>\n<p>This page is shown because the server runs for development; clients of a production server get only \"";
+  page +=
+      "</pre>\n<p>This page is shown because the server runs for development; clients of a production server get only "
+      "\"";
   append_html(page, title);
   page += "\".</p>\n</body>\n</html>\n";
   return page;

@@ -5,7 +5,9 @@
 namespace prefork::serve {
 namespace {
 
-std::uint64_t micros(std::uint64_t from_ns, std::uint64_t to_ns) { return from_ns == 0 || to_ns < from_ns ? 0 : (to_ns - from_ns) / 1'000; }
+std::uint64_t micros(std::uint64_t from_ns, std::uint64_t to_ns) {
+  return from_ns == 0 || to_ns < from_ns ? 0 : (to_ns - from_ns) / 1'000;
+}
 
 std::string_view protocol_of(std::uint8_t version) {
   switch (version) {
@@ -20,12 +22,14 @@ std::string_view protocol_of(std::uint8_t version) {
 Times times_of(const http::Exchange& exchange, std::uint64_t now_ns) {
   Times times;
   times.total_us = micros(exchange.arrived_ns, now_ns);
-  times.queue_us = exchange.queued_ns == 0 ? 0 : micros(exchange.queued_ns, exchange.sent_ns != 0 ? exchange.sent_ns : now_ns);
+  times.queue_us =
+      exchange.queued_ns == 0 ? 0 : micros(exchange.queued_ns, exchange.sent_ns != 0 ? exchange.sent_ns : now_ns);
   times.service_us = micros(exchange.sent_ns, now_ns);
   return times;
 }
 
-AccessEntry& fill_entry(const http::Exchange& exchange, const net::Peer& peer, std::uint64_t now_ns, EntryParts& parts) {
+AccessEntry& fill_entry(const http::Exchange& exchange, const net::Peer& peer, std::uint64_t now_ns,
+                        EntryParts& parts) {
   const auto& request = exchange.request;
   const auto& head = request.head;
   AccessEntry& entry = parts.entry;
@@ -53,7 +57,8 @@ AccessEntry& fill_entry(const http::Exchange& exchange, const net::Peer& peer, s
   entry.total_us = times.total_us;
   entry.queue_us = times.queue_us;
   entry.service_us = times.service_us;
-  if (!entry.script_name.empty() && entry.path.starts_with(entry.script_name)) entry.path.remove_prefix(entry.script_name.size());
+  if (!entry.script_name.empty() && entry.path.starts_with(entry.script_name))
+    entry.path.remove_prefix(entry.script_name.size());
   return entry;
 }
 

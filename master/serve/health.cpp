@@ -7,7 +7,8 @@ namespace prefork::serve {
 Health::Health(const std::vector<std::string>& paths) {
   if (paths.size() > 2) throw std::invalid_argument("health_path has more than a liveness and a readiness path");
   for (const std::string& path : paths) {
-    if (!path.starts_with('/') || path.find('?') != std::string::npos) throw std::invalid_argument("health_path '" + path + "' is no path like /readyz");
+    if (!path.starts_with('/') || path.find('?') != std::string::npos)
+      throw std::invalid_argument("health_path '" + path + "' is no path like /readyz");
   }
   if (paths.size() == 2) live_ = paths.front();
   if (!paths.empty()) ready_ = paths.back();

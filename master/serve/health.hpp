@@ -15,13 +15,13 @@ namespace prefork::serve {
 struct HealthState {
   std::size_t ready_workers = 0;
   std::size_t queue_depth = 0;
-  std::size_t queue_limit = 0;   // 0: none
-  bool draining = false;         // stopping, or in its drain delay
+  std::size_t queue_limit = 0;  // 0: none
+  bool draining = false;        // stopping, or in its drain delay
 };
 
 struct HealthReply {
   std::uint16_t status = 200;
-  std::string_view body;         // static text; text/plain
+  std::string_view body;  // static text; text/plain
 };
 inline constexpr std::string_view kHealthType = "text/plain; charset=utf-8";
 inline constexpr std::string_view kHealthFields = "Cache-Control: no-store\r\n";

@@ -10,8 +10,8 @@ bool plain(std::string_view text) {
   unsigned special = 0;
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
-    special |= static_cast<unsigned>(byte < 0x20) | static_cast<unsigned>(byte == '"') | static_cast<unsigned>(byte == '\\') |
-               static_cast<unsigned>(byte >= 0x7f);
+    special |= static_cast<unsigned>(byte < 0x20) | static_cast<unsigned>(byte == '"') |
+               static_cast<unsigned>(byte == '\\') | static_cast<unsigned>(byte >= 0x7f);
   }
   return special == 0;
 }

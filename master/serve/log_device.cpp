@@ -120,6 +120,8 @@ std::unique_ptr<LogDevice> open_log_file(const std::string& path) {
   return std::make_unique<FileDevice>(path);
 }
 
-std::unique_ptr<LogDevice> open_log_stream(int fd, std::string name) { return std::make_unique<StreamDevice>(fd, std::move(name)); }
+std::unique_ptr<LogDevice> open_log_stream(int fd, std::string name) {
+  return std::make_unique<StreamDevice>(fd, std::move(name));
+}
 
 }  // namespace prefork::serve

@@ -15,8 +15,8 @@ enum class Severity : std::uint8_t { Critical = 2, Error = 3, Warning = 4, Info 
 
 struct LogChunk {
   Severity severity = Severity::Info;
-  bool whole = false;      // one message that may have several lines; else each line is a message
-  std::string bytes;       // ends with a line end
+  bool whole = false;  // one message that may have several lines; else each line is a message
+  std::string bytes;   // ends with a line end
   std::size_t written = 0;
 
   std::string_view rest() const { return std::string_view{bytes}.substr(written); }

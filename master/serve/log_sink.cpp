@@ -14,12 +14,14 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
-constexpr auto kRetry = std::chrono::milliseconds(50);       // while a device takes nothing
+constexpr auto kRetry = std::chrono::milliseconds(50);  // while a device takes nothing
 constexpr auto kLastChance = std::chrono::milliseconds(1000);
-constexpr auto kQuiet = std::chrono::minutes(1);             // between two beginnings of trouble that are said
+constexpr auto kQuiet = std::chrono::minutes(1);  // between two beginnings of trouble that are said
 constexpr std::size_t kSpares = 4;
 
-std::uint64_t count_lines(std::string_view text) { return static_cast<std::uint64_t>(std::count(text.begin(), text.end(), '\n')); }
+std::uint64_t count_lines(std::string_view text) {
+  return static_cast<std::uint64_t>(std::count(text.begin(), text.end(), '\n'));
+}
 std::string reason(int error) { return std::generic_category().message(error); }
 
 }  // namespace
@@ -42,8 +44,8 @@ struct LogSink::State {
   bool closed = false;
   std::uint64_t dropped = 0;
   std::uint64_t dropped_said = 0;
-  bool troubled = false;          // the beginning was said
-  bool stuck = false;             // the device took nothing when it was last tried
+  bool troubled = false;  // the beginning was said
+  bool stuck = false;     // the device took nothing when it was last tried
   int error = 0;
   int reopen_error = 0;
   Clock::time_point quiet_until{};
@@ -107,17 +109,20 @@ std::string LogSink::news() {
   const std::lock_guard lock(writer_.mutex_);
   State& state = *state_;
   const std::string where = state.what + " " + std::string(state.device->name());
-  if (const int error = std::exchange(state.reopen_error, 0); error != 0) return where + ": cannot be reopened, the old file is kept: " + reason(error);
+  if (const int error = std::exchange(state.reopen_error, 0); error != 0)
+    return where + ": cannot be reopened, the old file is kept: " + reason(error);
   if (!state.troubled) {
     const bool failing = state.stuck && state.error != EAGAIN;
     if ((!failing && state.dropped == state.dropped_said) || Clock::now() < state.quiet_until) return {};
     state.troubled = true;
     state.quiet_until = Clock::now() + kQuiet;
-    return where + ": cannot be written now (" + reason(state.error) + "); " + std::to_string(state.limit) + " bytes are kept, further lines are dropped";
+    return where + ": cannot be written now (" + reason(state.error) + "); " + std::to_string(state.limit) +
+           " bytes are kept, further lines are dropped";
   }
   if (state.stuck) return {};
   state.troubled = false;
-  return where + ": writing again, " + std::to_string(state.dropped - std::exchange(state.dropped_said, state.dropped)) + " lines were dropped";
+  return where + ": writing again, " +
+         std::to_string(state.dropped - std::exchange(state.dropped_said, state.dropped)) + " lines were dropped";
 }
 
 std::uint64_t LogSink::dropped() const {

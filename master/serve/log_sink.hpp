@@ -75,10 +75,10 @@ class LogWriter {
   std::mutex mutex_;
   std::condition_variable work_;
   std::condition_variable progress_;
-  States sinks_;                    // guarded by mutex_
-  std::uint64_t appended_ = 0;      // guarded by mutex_: hand-overs
-  std::uint64_t served_ = 0;        // guarded by mutex_: hand-overs that were tried
-  bool stop_ = false;               // guarded by mutex_
+  States sinks_;                // guarded by mutex_
+  std::uint64_t appended_ = 0;  // guarded by mutex_: hand-overs
+  std::uint64_t served_ = 0;    // guarded by mutex_: hand-overs that were tried
+  bool stop_ = false;           // guarded by mutex_
   std::thread thread_;
 };
 

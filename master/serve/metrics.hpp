@@ -13,11 +13,31 @@
 
 namespace prefork::serve {
 
-enum class RestartCause : std::uint8_t { Crash, Timeout, MaxRequests, MaxLifetime, Memory, Reload, BadRecord, Wish, BootFailure, kCount };
+enum class RestartCause : std::uint8_t {
+  Crash,
+  Timeout,
+  MaxRequests,
+  MaxLifetime,
+  Memory,
+  Reload,
+  BadRecord,
+  Wish,
+  BootFailure,
+  kCount
+};
 std::string_view to_string(RestartCause cause);
 
 // Why a request was answered by the master instead of a worker.
-enum class Shed : std::uint8_t { QueueFull, QueueTimeout, Concurrency, RequestTimeout, NoWorker, WorkerDied, BadRequest, kCount };
+enum class Shed : std::uint8_t {
+  QueueFull,
+  QueueTimeout,
+  Concurrency,
+  RequestTimeout,
+  NoWorker,
+  WorkerDied,
+  BadRequest,
+  kCount
+};
 std::string_view to_string(Shed shed);
 
 class Metrics {
@@ -29,7 +49,7 @@ class Metrics {
     std::uint64_t total_us = 0;
     std::uint64_t queue_us = 0;
     std::uint64_t service_us = 0;
-    std::uint64_t request_bytes = 0;   // of bodies
+    std::uint64_t request_bytes = 0;  // of bodies
     std::uint64_t response_bytes = 0;
   };
   void request(const Request& request);
@@ -51,7 +71,7 @@ class Metrics {
   friend class Exposition;
   static constexpr std::size_t kStatuses = 500;  // 100 to 599
 
-  std::array<Counter, kStatuses + 1> statuses_;  // the last: none of these
+  std::array<Counter, kStatuses + 1> statuses_;       // the last: none of these
   Histogram total_time_, queue_time_, service_time_;  // microseconds
   Histogram request_size_, response_size_;            // bytes
   std::array<Counter, static_cast<std::size_t>(Shed::kCount)> sheds_;
@@ -63,8 +83,8 @@ class Metrics {
 struct Gauges {
   std::array<std::uint64_t, 5> workers_by_phase{};  // in the order of shm::Phase
   std::uint64_t workers_wanted = 0;
-  std::uint64_t in_flight = 0;         // requests with a worker
-  std::uint64_t queue_depth = 0;       // requests that wait for one
+  std::uint64_t in_flight = 0;    // requests with a worker
+  std::uint64_t queue_depth = 0;  // requests that wait for one
   std::uint64_t connections = 0;
   std::uint64_t websockets = 0;
   std::uint64_t spooled_bytes = 0;
@@ -75,6 +95,7 @@ struct Gauges {
 };
 
 inline constexpr std::string_view kPrometheusType = "text/plain; version=0.0.4; charset=utf-8";
-void write_prometheus(std::span<const Metrics* const> loops, const Gauges& gauges, std::string_view version, std::string& out);
+void write_prometheus(std::span<const Metrics* const> loops, const Gauges& gauges, std::string_view version,
+                      std::string& out);
 
 }  // namespace prefork::serve

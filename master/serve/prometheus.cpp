@@ -10,9 +10,11 @@ namespace prefork::serve {
 namespace {
 
 // Bounds of what is shown, all of them bounds of Histogram: microseconds and bytes.
-constexpr std::array<std::uint64_t, 20> kTimes{100,     250,     500,     1000,      2500,      5000,      10'000,     25'000,     50'000,     100'000,
-                                               250'000, 500'000, 1'000'000, 2'500'000, 5'000'000, 10'000'000, 25'000'000, 50'000'000, 100'000'000, 250'000'000};
-constexpr std::array<std::uint64_t, 9> kSizes{100, 1000, 10'000, 100'000, 1'000'000, 10'000'000, 100'000'000, 1'000'000'000, 10'000'000'000};
+constexpr std::array<std::uint64_t, 20> kTimes{
+    100,     250,     500,       1000,      2500,      5000,       10'000,     25'000,     50'000,      100'000,
+    250'000, 500'000, 1'000'000, 2'500'000, 5'000'000, 10'000'000, 25'000'000, 50'000'000, 100'000'000, 250'000'000};
+constexpr std::array<std::uint64_t, 9> kSizes{100,        1000,        10'000,        100'000,       1'000'000,
+                                              10'000'000, 100'000'000, 1'000'000'000, 10'000'000'000};
 
 }  // namespace
 
@@ -33,7 +35,8 @@ class Exposition {
   }
 
   void histograms() {
-    times("prefork_request_duration_seconds", "Time from a request's first byte to the last byte of its reply.", &Metrics::total_time_);
+    times("prefork_request_duration_seconds", "Time from a request's first byte to the last byte of its reply.",
+          &Metrics::total_time_);
     times("prefork_request_queue_seconds", "Time that requests waited for a worker.", &Metrics::queue_time_);
     times("prefork_request_service_seconds", "Time that workers took.", &Metrics::service_time_);
     sizes("prefork_request_body_bytes", "Bytes of request bodies.", &Metrics::request_size_);
@@ -46,7 +49,8 @@ class Exposition {
       line(labelled("prefork_worker_restarts_total", "cause", to_string(static_cast<RestartCause>(at))),
            sum([&](const Metrics& loop) { return loop.restarts_[at].value(); }));
     }
-    family("prefork_requests_shed_total", "counter", "Requests that the master answered because no worker did, by reason.");
+    family("prefork_requests_shed_total", "counter",
+           "Requests that the master answered because no worker did, by reason.");
     for (std::size_t at = 0; at < static_cast<std::size_t>(Shed::kCount); ++at) {
       line(labelled("prefork_requests_shed_total", "reason", to_string(static_cast<Shed>(at))),
            sum([&](const Metrics& loop) { return loop.sheds_[at].value(); }));
@@ -54,8 +58,10 @@ class Exposition {
   }
 
   void counters() {
-    counter("prefork_requests_requeued_total", "Requests taken back from a worker and given to another.", &Metrics::requeued_);
-    counter("prefork_clients_gone_total", "Clients that left before their reply was complete.", &Metrics::clients_gone_);
+    counter("prefork_requests_requeued_total", "Requests taken back from a worker and given to another.",
+            &Metrics::requeued_);
+    counter("prefork_clients_gone_total", "Clients that left before their reply was complete.",
+            &Metrics::clients_gone_);
     counter("prefork_connections_total", "Connections that were accepted.", &Metrics::connections_);
     counter("prefork_websockets_total", "WebSocket connections that were opened.", &Metrics::websockets_);
     counter("prefork_workers_started_total", "Worker processes that were started.", &Metrics::workers_started_);
@@ -100,7 +106,15 @@ class Exposition {
     return std::string(name) + "{" + std::string(label) + "=\"" + std::string(value) + "\"}";
   }
   void family(std::string_view name, std::string_view type, std::string_view help) {
-    out_.append("# HELP ").append(name).append(" ").append(help).append("\n# TYPE ").append(name).append(" ").append(type).append("\n");
+    out_.append("# HELP ")
+        .append(name)
+        .append(" ")
+        .append(help)
+        .append("\n# TYPE ")
+        .append(name)
+        .append(" ")
+        .append(type)
+        .append("\n");
   }
   void number(std::uint64_t value) {
     char digits[24];
@@ -132,10 +146,15 @@ class Exposition {
     family(name, "gauge", help);
     line(name, value);
   }
-  void times(std::string_view name, std::string_view help, Histogram Metrics::*which) { histogram(name, help, which, kTimes, true); }
-  void sizes(std::string_view name, std::string_view help, Histogram Metrics::*which) { histogram(name, help, which, kSizes, false); }
+  void times(std::string_view name, std::string_view help, Histogram Metrics::*which) {
+    histogram(name, help, which, kTimes, true);
+  }
+  void sizes(std::string_view name, std::string_view help, Histogram Metrics::*which) {
+    histogram(name, help, which, kSizes, false);
+  }
 
-  void histogram(std::string_view name, std::string_view help, Histogram Metrics::*which, std::span<const std::uint64_t> bounds, bool seconds) {
+  void histogram(std::string_view name, std::string_view help, Histogram Metrics::*which,
+                 std::span<const std::uint64_t> bounds, bool seconds) {
     family(name, "histogram", help);
     std::uint64_t most = 0;
     for (const std::uint64_t bound : bounds) {
@@ -168,7 +187,8 @@ class Exposition {
   std::string& out_;
 };
 
-void write_prometheus(std::span<const Metrics* const> loops, const Gauges& gauges, std::string_view version, std::string& out) {
+void write_prometheus(std::span<const Metrics* const> loops, const Gauges& gauges, std::string_view version,
+                      std::string& out) {
   Exposition exposition(loops, out);
   exposition.about(gauges, version);
   exposition.requests();

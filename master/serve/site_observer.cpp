@@ -28,7 +28,9 @@ Shed shed_of(std::uint16_t status, const std::string& why) {
   return why.find("no worker") != std::string::npos ? Shed::NoWorker : Shed::QueueFull;
 }
 
-std::string_view path_of(const http::Exchange& exchange) { return exchange.request.text(exchange.request.head.raw_path); }
+std::string_view path_of(const http::Exchange& exchange) {
+  return exchange.request.text(exchange.request.head.raw_path);
+}
 
 }  // namespace
 
@@ -50,7 +52,8 @@ SiteObserver::SiteObserver(const Config& config, Logs& logs, Metrics& metrics, c
       timing_(config.server_timing),
       id_in_reply_(config.request_id_response && !config.request_id_header.empty()),
       backlog_metric_(config.enable_backlog_metric) {
-  if (!config.statsd_host.empty()) statsd_ = std::make_unique<Statsd>(config.statsd_host, config.statsd_prefix, config.dogstatsd_tags);
+  if (!config.statsd_host.empty())
+    statsd_ = std::make_unique<Statsd>(config.statsd_host, config.statsd_prefix, config.dogstatsd_tags);
   reply_names_ = logs_.access() != nullptr && !logs_.access()->format().reply_names().empty();
 }
 
@@ -58,7 +61,8 @@ SiteObserver::SiteObserver(const Config& config, Logs& logs, Metrics& metrics, c
 
 HealthState SiteObserver::health_state() const {
   HealthState state;
-  for (const auto* link : site_.dispatcher.links()) state.ready_workers += link->state() == dispatch::WorkerLink::State::Ready ? 1 : 0;
+  for (const auto* link : site_.dispatcher.links())
+    state.ready_workers += link->state() == dispatch::WorkerLink::State::Ready ? 1 : 0;
   state.queue_depth = site_.dispatcher.queued();
   state.queue_limit = queue_limit_;
   state.draining = site_.draining;
@@ -116,8 +120,10 @@ void SiteObserver::reply_fields(const http::Exchange& exchange, std::string& lin
   if (!timing_) return;
   const Times times = times_of(exchange, site_.loop.now_ns());
   std::array<char, 160> text;
-  const int length = std::snprintf(text.data(), text.size(), "Server-Timing: queue;dur=%.3f, app;dur=%.3f\r\nX-Queue-Time: %.6f\r\n",
-                                   static_cast<double>(times.queue_us) / 1e3, static_cast<double>(times.service_us) / 1e3, static_cast<double>(times.queue_us) / 1e6);
+  const int length =
+      std::snprintf(text.data(), text.size(), "Server-Timing: queue;dur=%.3f, app;dur=%.3f\r\nX-Queue-Time: %.6f\r\n",
+                    static_cast<double>(times.queue_us) / 1e3, static_cast<double>(times.service_us) / 1e3,
+                    static_cast<double>(times.queue_us) / 1e6);
   lines.append(text.data(), static_cast<std::size_t>(length));
 }
 
@@ -160,7 +166,8 @@ void SiteObserver::write_access(const http::Exchange& exchange, const net::Peer&
 
 // -------------------------------------------------------------------------------------------------------------------- failures
 
-void SiteObserver::on_error(const http::Exchange* exchange, const net::Peer* peer, std::uint16_t status, const std::string& what) {
+void SiteObserver::on_error(const http::Exchange* exchange, const net::Peer* peer, std::uint16_t status,
+                            const std::string& what) {
   if (numbers_ && status != 0) metrics_.shed(shed_of(status, what));
   if (failures_said_ == kFailuresASecond) {
     ++failures_unsaid_;
@@ -168,7 +175,8 @@ void SiteObserver::on_error(const http::Exchange* exchange, const net::Peer* pee
   }
   ++failures_said_;
   std::string line;
-  const std::string_view who = peer == nullptr || peer->address.empty() ? std::string_view{"a unix socket"} : std::string_view{peer->address};
+  const std::string_view who =
+      peer == nullptr || peer->address.empty() ? std::string_view{"a unix socket"} : std::string_view{peer->address};
   if ((status >= 400 && status < 500) || status == 501 || status == 505) {
     // A client's mistake is no fault of the server.
     logs_.error().info("Invalid request from ip=", who, ": ", what, " (", status, ")");
@@ -177,8 +185,12 @@ void SiteObserver::on_error(const http::Exchange* exchange, const net::Peer* pee
   line = "Error handling request";
   if (exchange != nullptr && exchange->request.finished()) {
     const auto& request = exchange->request;
-    line.append(1, ' ').append(printable(request.text(request.head.method_name))).append(1, ' ').append(printable(request.text(request.head.target)));
-    if (request.head.request_id.length != 0) line.append(" (request id ").append(request.text(request.head.request_id)).append(1, ')');
+    line.append(1, ' ')
+        .append(printable(request.text(request.head.method_name)))
+        .append(1, ' ')
+        .append(printable(request.text(request.head.target)));
+    if (request.head.request_id.length != 0)
+      line.append(" (request id ").append(request.text(request.head.request_id)).append(1, ')');
   }
   line.append(": ").append(what);
   if (status == 503) {
@@ -191,7 +203,8 @@ void SiteObserver::on_error(const http::Exchange* exchange, const net::Peer* pee
 // ------------------------------------------------------------------------------------------------------------------------ time
 
 void SiteObserver::tick() {
-  if (failures_unsaid_ != 0) logs_.error().warning("… and ", failures_unsaid_, " more requests that failed in the last second");
+  if (failures_unsaid_ != 0)
+    logs_.error().warning("… and ", failures_unsaid_, " more requests that failed in the last second");
   failures_said_ = failures_unsaid_ = 0;
   logs_.tick();
   if (statsd_) send_gauges();
@@ -199,7 +212,9 @@ void SiteObserver::tick() {
 
 void SiteObserver::send_gauges() {
   static constexpr std::array<std::pair<Level, std::string_view>, 3> kCounted{
-      {{Level::Critical, "gunicorn.log.critical"}, {Level::Error, "gunicorn.log.error"}, {Level::Warning, "gunicorn.log.warning"}}};
+      {{Level::Critical, "gunicorn.log.critical"},
+       {Level::Error, "gunicorn.log.error"},
+       {Level::Warning, "gunicorn.log.warning"}}};
   statsd_->gauge("gunicorn.workers", static_cast<std::int64_t>(site_.dispatcher.links().size()));
   if (backlog_metric_) statsd_->histogram("gunicorn.backlog", static_cast<std::int64_t>(site_.dispatcher.queued()));
   for (const auto& [level, name] : kCounted) {

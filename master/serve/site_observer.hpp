@@ -30,14 +30,17 @@ class SiteObserver final : public http::Observer {
   Answer answer_admin(std::string_view path, bool metrics, bool health) const;
 
   bool trusts(const net::Peer& peer) override { return clients_.trusts(peer); }
-  http::Refusal on_head(http::Exchange& exchange, const net::Peer& peer) override { return clients_.apply(exchange, peer); }
+  http::Refusal on_head(http::Exchange& exchange, const net::Peer& peer) override {
+    return clients_.apply(exchange, peer);
+  }
   bool answers() const override { return answers_; }
   Answer answer(const http::Exchange& exchange) override;
   void reply_fields(const http::Exchange& exchange, std::string& lines) override;
   bool wants_reply_fields() const override { return timing_ || id_in_reply_; }
   void on_reply_head(http::Exchange& exchange, const wire::ReplyView& head) override;
   void on_done(const http::Exchange& exchange, const net::Peer& peer) override;
-  void on_error(const http::Exchange* exchange, const net::Peer* peer, std::uint16_t status, const std::string& what) override;
+  void on_error(const http::Exchange* exchange, const net::Peer* peer, std::uint16_t status,
+                const std::string& what) override;
 
  private:
   Answer health_answer(const Health& health, std::string_view path) const;
@@ -51,23 +54,23 @@ class SiteObserver final : public http::Observer {
   Logs& logs_;
   const http::Site& site_;
   ClientFacts clients_;
-  Health health_;                  // on the main addresses
+  Health health_;  // on the main addresses
   Health admin_health_;
   Metrics& metrics_;
   std::unique_ptr<Statsd> statsd_;
-  std::string metrics_path_;       // on the main addresses
+  std::string metrics_path_;  // on the main addresses
   std::string admin_metrics_path_;
   std::string id_name_;
   std::size_t queue_limit_;
   std::size_t workers_wanted_;
   std::int64_t started_unix_us_;
   bool answers_ = false;
-  bool numbers_ = false;       // somebody reads the metrics
+  bool numbers_ = false;  // somebody reads the metrics
   bool timing_ = false;
   bool id_in_reply_ = false;
-  bool reply_names_ = false;   // the access log wants fields of replies
+  bool reply_names_ = false;  // the access log wants fields of replies
   bool backlog_metric_ = false;
-  unsigned failures_said_ = 0;     // this second
+  unsigned failures_said_ = 0;  // this second
   unsigned failures_unsaid_ = 0;
   std::array<std::uint64_t, kLevels> levels_sent_{};
 };

@@ -24,7 +24,8 @@ shm::UniqueFd connect_udp(const std::string& host, std::uint16_t port) {
   addrinfo* found = nullptr;
   const int error = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
   if (error != 0) {
-    throw std::system_error(std::make_error_code(std::errc::address_not_available), "statsd_host " + host + ": " + gai_strerror(error));
+    throw std::system_error(std::make_error_code(std::errc::address_not_available),
+                            "statsd_host " + host + ": " + gai_strerror(error));
   }
   shm::UniqueFd fd;
   int why = 0;
@@ -41,7 +42,8 @@ shm::UniqueFd connect_udp(const std::string& host, std::uint16_t port) {
 
 }  // namespace
 
-Statsd::Statsd(const std::string& host, std::string_view prefix, std::string_view tags) : longest_(kNetworkDatagram), prefix_(prefix) {
+Statsd::Statsd(const std::string& host, std::string_view prefix, std::string_view tags)
+    : longest_(kNetworkDatagram), prefix_(prefix) {
   while (prefix_.ends_with('.')) prefix_.pop_back();
   if (!prefix_.empty()) prefix_ += '.';
   if (!tags.empty()) tags_ = "|#" + std::string(tags);
@@ -54,8 +56,10 @@ Statsd::Statsd(const std::string& host, std::string_view prefix, std::string_vie
     fd_ = connect_udp(address->host.empty() ? "localhost" : address->host, address->port);
     return;
   }
-  unix_path_ = (address->kind == BindAddress::Kind::AbstractUnix ? std::string(1, '\0') : std::string{}) + address->path;
-  if (unix_path_.size() >= sizeof(sockaddr_un::sun_path)) throw std::system_error(ENAMETOOLONG, std::generic_category(), "statsd_host " + host);
+  unix_path_ =
+      (address->kind == BindAddress::Kind::AbstractUnix ? std::string(1, '\0') : std::string{}) + address->path;
+  if (unix_path_.size() >= sizeof(sockaddr_un::sun_path))
+    throw std::system_error(ENAMETOOLONG, std::generic_category(), "statsd_host " + host);
   longest_ = kLocalDatagram;
   connect_unix();
 }
@@ -65,7 +69,8 @@ void Statsd::connect_unix() {
   sockaddr_un name{};
   name.sun_family = AF_UNIX;
   std::memcpy(name.sun_path, unix_path_.data(), unix_path_.size());
-  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + unix_path_.size() + (unix_path_.starts_with('\0') ? 0 : 1));
+  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + unix_path_.size() +
+                                             (unix_path_.starts_with('\0') ? 0 : 1));
   fd_.reset(socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (fd_ && connect(fd_.get(), reinterpret_cast<const sockaddr*>(&name), length) != 0) fd_.reset();
 }
@@ -108,7 +113,8 @@ void Statsd::send_batch() {
   if (fd_) {
     sent = send(fd_.get(), batch_.data(), batch_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     // That an earlier datagram found nobody is said once, in place of sending this one.
-    if (sent < 0 && errno == ECONNREFUSED && unix_path_.empty()) sent = send(fd_.get(), batch_.data(), batch_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0 && errno == ECONNREFUSED && unix_path_.empty())
+      sent = send(fd_.get(), batch_.data(), batch_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0 && errno != EAGAIN && !unix_path_.empty()) fd_.reset();
   }
   if (sent < 0) ++dropped_;

@@ -39,9 +39,9 @@ class Statsd {
 
   shm::UniqueFd fd_;
   std::string unix_path_;
-  std::size_t longest_;           // bytes of a datagram
+  std::size_t longest_;  // bytes of a datagram
   std::string prefix_;
-  std::string tags_;              // "|#a:b" or empty
+  std::string tags_;  // "|#a:b" or empty
   std::string batch_;
   std::string line_;
   std::uint64_t requests_ = 0;

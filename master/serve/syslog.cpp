@@ -33,10 +33,11 @@ struct Facility {
   std::string_view name;
   int number;
 };
-constexpr std::array<Facility, 21> kFacilities{{{"auth", 4}, {"authpriv", 10}, {"cron", 9}, {"daemon", 3}, {"ftp", 11}, {"kern", 0}, {"lpr", 6},
-                                                {"mail", 2}, {"news", 7}, {"security", 4}, {"syslog", 5}, {"user", 1}, {"uucp", 8}, {"local0", 16},
-                                                {"local1", 17}, {"local2", 18}, {"local3", 19}, {"local4", 20}, {"local5", 21}, {"local6", 22},
-                                                {"local7", 23}}};
+constexpr std::array<Facility, 21> kFacilities{
+    {{"auth", 4},    {"authpriv", 10}, {"cron", 9},    {"daemon", 3},   {"ftp", 11},    {"kern", 0},
+     {"lpr", 6},     {"mail", 2},      {"news", 7},    {"security", 4}, {"syslog", 5},  {"user", 1},
+     {"uucp", 8},    {"local0", 16},   {"local1", 17}, {"local2", 18},  {"local3", 19}, {"local4", 20},
+     {"local5", 21}, {"local6", 22},   {"local7", 23}}};
 
 struct Endpoint {
   int type = 0;
@@ -45,7 +46,9 @@ struct Endpoint {
 };
 
 [[noreturn]] void bad_address(const std::string& text) {
-  throw std::invalid_argument("'" + text + "' is no syslog address; udp://HOST:PORT, tcp://HOST:PORT, unix://PATH#dgram and unix://PATH#stream are");
+  throw std::invalid_argument(
+      "'" + text +
+      "' is no syslog address; udp://HOST:PORT, tcp://HOST:PORT, unix://PATH#dgram and unix://PATH#stream are");
 }
 
 void parse_host(std::string_view rest, const std::string& text, SyslogAddress& out) {
@@ -73,7 +76,8 @@ std::vector<Endpoint> resolve_host(const SyslogAddress& address, int type) {
   addrinfo* found = nullptr;
   const int error = getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &found);
   if (error != 0) {
-    throw std::system_error(std::make_error_code(std::errc::address_not_available), "syslog: " + address.host + ": " + gai_strerror(error));
+    throw std::system_error(std::make_error_code(std::errc::address_not_available),
+                            "syslog: " + address.host + ": " + gai_strerror(error));
   }
   std::vector<Endpoint> endpoints;
   for (const addrinfo* at = found; at != nullptr; at = at->ai_next) {
@@ -128,7 +132,10 @@ int connect_to(const Endpoint& endpoint, UniqueFd& fd) {
 class SyslogDevice final : public LogDevice {
  public:
   SyslogDevice(const SyslogAddress& address, int facility, std::string tag, int pid)
-      : endpoints_(resolve(address)), facility_(facility), start_(std::move(tag) + ": [" + std::to_string(pid) + "] "), name_(describe(address)) {}
+      : endpoints_(resolve(address)),
+        facility_(facility),
+        start_(std::move(tag) + ": [" + std::to_string(pid) + "] "),
+        name_(describe(address)) {}
 
   int write(LogChunk& chunk) override {
     while (!chunk.rest().empty()) {
@@ -156,7 +163,8 @@ class SyslogDevice final : public LogDevice {
     }
     if (unsent_ == 0) build(severity, message);
     while (unsent_ != 0) {
-      const ssize_t sent = send(fd_.get(), buffer_.data() + buffer_.size() - unsent_, unsent_, MSG_DONTWAIT | MSG_NOSIGNAL);
+      const ssize_t sent =
+          send(fd_.get(), buffer_.data() + buffer_.size() - unsent_, unsent_, MSG_DONTWAIT | MSG_NOSIGNAL);
       if (sent >= 0) {
         unsent_ = stream_ ? unsent_ - static_cast<std::size_t>(sent) : 0;
       } else if (errno == ECONNREFUSED && !stream_ && !refused_) {
@@ -242,7 +250,9 @@ SyslogAddress parse_syslog_address(const std::string& text) {
 
 int parse_syslog_facility(const std::string& name) {
   std::string lower(name);
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : static_cast<char>(c); });
+  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : static_cast<char>(c);
+  });
   std::string known;
   for (const Facility& facility : kFacilities) {
     if (facility.name == lower) return facility.number;

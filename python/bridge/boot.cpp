@@ -44,7 +44,8 @@ void load_boot(const std::string& parent) {
     const Py_ssize_t at = PySequence_Index(path, entry.get());
     if (at < 0 || PySequence_DelItem(path, at) != 0) PyErr_Clear();
   }
-  if (boot == nullptr) throw std::runtime_error("the prefork package cannot be imported from '" + parent + "': " + take_traceback());
+  if (boot == nullptr)
+    throw std::runtime_error("the prefork package cannot be imported from '" + parent + "': " + take_traceback());
 }
 
 PyRef call_boot(const char* function, const char* format, ...) {

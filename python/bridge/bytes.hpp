@@ -16,10 +16,13 @@ inline PyRef latin1(std::string_view text) {
 inline PyRef utf8(std::string_view text) {
   return PyRef::steal(PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "surrogateescape"));
 }
-inline PyRef new_bytes(std::string_view text) { return PyRef::steal(PyBytes_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size()))); }
+inline PyRef new_bytes(std::string_view text) {
+  return PyRef::steal(PyBytes_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size())));
+}
 
 inline std::span<const std::byte> bytes_of(PyObject* bytes) {
-  return {reinterpret_cast<const std::byte*>(PyBytes_AS_STRING(bytes)), static_cast<std::size_t>(PyBytes_GET_SIZE(bytes))};
+  return {reinterpret_cast<const std::byte*>(PyBytes_AS_STRING(bytes)),
+          static_cast<std::size_t>(PyBytes_GET_SIZE(bytes))};
 }
 
 // The characters of a str that has latin-1 characters only, in place; false when it has others. Any str that was made by the
@@ -32,7 +35,8 @@ inline std::span<const std::byte> bytes_of(PyObject* bytes) {
   }
 #endif
   if (PyUnicode_KIND(text) != PyUnicode_1BYTE_KIND) return false;
-  view = {reinterpret_cast<const char*>(PyUnicode_1BYTE_DATA(text)), static_cast<std::size_t>(PyUnicode_GET_LENGTH(text))};
+  view = {reinterpret_cast<const char*>(PyUnicode_1BYTE_DATA(text)),
+          static_cast<std::size_t>(PyUnicode_GET_LENGTH(text))};
   return true;
 }
 

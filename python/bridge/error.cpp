@@ -7,13 +7,15 @@ namespace prefork::bridge {
 namespace {
 
 constexpr std::string_view kBody =
-    "<html>\n  <head>\n    <title>Internal Server Error</title>\n  </head>\n  <body>\n    <h1><p>Internal Server Error</p></h1>\n    \n  </body>\n</html>\n";
+    "<html>\n  <head>\n    <title>Internal Server Error</title>\n  </head>\n  <body>\n    <h1><p>Internal Server "
+    "Error</p></h1>\n    \n  </body>\n</html>\n";
 
 void answer_500(worker::Exchange& exchange) {
   if (exchange.ended()) return;
   if (exchange.head_sent()) return exchange.abort();
   const std::string length = std::to_string(kBody.size());
-  const wire::ReplyField fields[] = {{"Content-Type", "text/html", wire::Name::ContentType}, {"Content-Length", length, wire::Name::ContentLength}};
+  const wire::ReplyField fields[] = {{"Content-Type", "text/html", wire::Name::ContentType},
+                                     {"Content-Length", length, wire::Name::ContentLength}};
   const bool head = exchange.request().head().method == static_cast<std::uint8_t>(wire::Method::HEAD);
   (void)exchange.send_head({500, 0, {}, fields}, head ? std::span<const std::byte>{} : wire::as_bytes(kBody), true);
 }
@@ -22,8 +24,9 @@ void answer_500(worker::Exchange& exchange) {
 PyRef formatted(PyObject* type, PyObject* value, PyObject* trace) {
   const PyRef module = PyRef::steal(PyImport_ImportModule("traceback"));
   if (!module) return {};
-  const PyRef lines = PyRef::steal(
-      PyObject_CallMethod(module.get(), "format_exception", "OOO", type, value != nullptr ? value : Py_None, trace != nullptr ? trace : Py_None));
+  const PyRef lines =
+      PyRef::steal(PyObject_CallMethod(module.get(), "format_exception", "OOO", type,
+                                       value != nullptr ? value : Py_None, trace != nullptr ? trace : Py_None));
   if (!lines) return {};
   const PyRef empty = PyRef::steal(PyUnicode_FromStringAndSize(nullptr, 0));
   return empty ? PyRef::steal(PyUnicode_Join(empty.get(), lines.get())) : PyRef{};

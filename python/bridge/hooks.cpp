@@ -53,7 +53,8 @@ bool Hooks::run(Hook hook) {
 
 PyRef Hooks::wrap(PyRef application, bool asgi) {
   if (!wants(Hook::PreRequest) && !wants(Hook::PostRequest)) return application;
-  return call_boot("wrap_application", "OsOO", application.get(), asgi ? "asgi" : "wsgi", worker_.get(), by_name_.get());
+  return call_boot("wrap_application", "OsOO", application.get(), asgi ? "asgi" : "wsgi", worker_.get(),
+                   by_name_.get());
 }
 
 }  // namespace prefork::bridge

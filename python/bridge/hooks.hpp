@@ -31,8 +31,8 @@ class Hooks {
 
  private:
   const worker::Context& context_;
-  PyRef worker_;     // the object that hooks are given
-  PyRef by_name_;    // the functions as a dict
+  PyRef worker_;   // the object that hooks are given
+  PyRef by_name_;  // the functions as a dict
   std::array<PyRef, static_cast<std::size_t>(Hook::kCount)> functions_;
 };
 

@@ -27,11 +27,13 @@ PyObject* run(PyObject*, PyObject* args) {
 }
 
 PyMethodDef kMethods[] = {
-    {"run", run, METH_VARARGS, "run(attachment, package_parent): serves until the worker is told to stop; the exit status"},
+    {"run", run, METH_VARARGS,
+     "run(attachment, package_parent): serves until the worker is told to stop; the exit status"},
     {nullptr, nullptr, 0, nullptr},
 };
 
-PyModuleDef kModule{PyModuleDef_HEAD_INIT, "_prefork_worker", nullptr, -1, kMethods, nullptr, nullptr, nullptr, nullptr};
+PyModuleDef kModule{
+    PyModuleDef_HEAD_INIT, "_prefork_worker", nullptr, -1, kMethods, nullptr, nullptr, nullptr, nullptr};
 
 }  // namespace
 

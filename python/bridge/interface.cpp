@@ -21,7 +21,8 @@ bool find_interface(PyObject* application, const wire::Settings& settings, wire:
   const PyRef found = call_boot("interface_of", "O", application);
   if (!found) return false;
   std::string_view name;
-  if (!PyUnicode_Check(found.get()) || !latin1_view(found.get(), name) || !named(name, interface)) interface = wire::Interface::Wsgi;
+  if (!PyUnicode_Check(found.get()) || !latin1_view(found.get(), name) || !named(name, interface))
+    interface = wire::Interface::Wsgi;
   return true;
 }
 

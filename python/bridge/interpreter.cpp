@@ -31,7 +31,8 @@ std::string virtual_home(const std::string& python) {
     std::ifstream file(place + "/pyvenv.cfg");
     for (std::string line; std::getline(file, line);) {
       const auto equals = line.find('=');
-      if (equals == std::string::npos || line.substr(0, line.find_last_not_of(" \t", equals - 1) + 1) != "home") continue;
+      if (equals == std::string::npos || line.substr(0, line.find_last_not_of(" \t", equals - 1) + 1) != "home")
+        continue;
       const auto start = line.find_first_not_of(" \t", equals + 1);
       return start == std::string::npos ? "" : line.substr(start, line.find_last_not_of(" \t\r") + 1 - start);
     }
@@ -55,7 +56,8 @@ void require(bool ok, const char* what) {
 }
 
 void put_first(PyObject* path, std::string_view entry) {
-  const PyRef text = PyRef::steal(PyUnicode_DecodeFSDefaultAndSize(entry.data(), static_cast<Py_ssize_t>(entry.size())));
+  const PyRef text =
+      PyRef::steal(PyUnicode_DecodeFSDefaultAndSize(entry.data(), static_cast<Py_ssize_t>(entry.size())));
   require(text && PyList_Insert(path, 0, text.get()) == 0, "sys.path");
 }
 

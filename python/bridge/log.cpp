@@ -13,7 +13,8 @@ namespace prefork::bridge {
 namespace {
 
 constexpr std::array<std::string_view, 5> kNames{"debug", "info", "warning", "error", "critical"};
-constexpr std::array<std::string_view, 5> kTags{"] [DEBUG] ", "] [INFO] ", "] [WARNING] ", "] [ERROR] ", "] [CRITICAL] "};
+constexpr std::array<std::string_view, 5> kTags{"] [DEBUG] ", "] [INFO] ", "] [WARNING] ", "] [ERROR] ",
+                                                "] [CRITICAL] "};
 
 shm::Atomic<int> lowest{static_cast<int>(Level::Info)};
 

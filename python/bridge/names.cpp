@@ -13,7 +13,9 @@ PyRef required(PyRef object) {
   return object;
 }
 
-PyRef intern(std::string_view text) { return required(PyRef::steal(PyUnicode_InternFromString(std::string(text).c_str()))); }
+PyRef intern(std::string_view text) {
+  return required(PyRef::steal(PyUnicode_InternFromString(std::string(text).c_str())));
+}
 
 }  // namespace
 

@@ -72,7 +72,8 @@ PyObject* on_nothing(PyObject*, PyObject*) { Py_RETURN_NONE; }
 PyMethodDef kTerm{"on_term", on_term, METH_VARARGS, "Finishes the requests that are started, then the worker exits."};
 PyMethodDef kQuit{"on_quit", on_quit, METH_VARARGS, "The worker exits at once."};
 PyMethodDef kAbort{"on_abort", on_abort, METH_VARARGS, "The worker was found to hang."};
-PyMethodDef kNothing{"on_nothing", on_nothing, METH_VARARGS, "Does nothing: this signal is for the server's master process."};
+PyMethodDef kNothing{"on_nothing", on_nothing, METH_VARARGS,
+                     "Does nothing: this signal is for the server's master process."};
 
 void require(bool ok) {
   if (!ok) throw std::runtime_error("signal handlers: " + take_traceback());

@@ -49,7 +49,8 @@ int boot_and_serve(worker::Context& context, Hooks& hooks) {
   const std::string spec(settings.get("app"));
   PyRef application = call_boot("load_application", "sO", spec.c_str(), settings.flag("factory") ? Py_True : Py_False);
   if (!application) return boot_failure();
-  if (spec.empty() && context.worker_id() <= 1) log(Level::Info, "No application was named: serving the demonstration page");
+  if (spec.empty() && context.worker_id() <= 1)
+    log(Level::Info, "No application was named: serving the demonstration page");
   auto interface = wire::Interface::Wsgi;
   if (!find_interface(application.get(), settings, interface)) return boot_failure();
   application = hooks.wrap(std::move(application), interface == wire::Interface::Asgi);

@@ -11,8 +11,8 @@ namespace prefork::bridge {
 enum ExitStatus : int {
   kExitOk = 0,
   kExitAborted = 1,
-  kExitBoot = 3,     // the worker cannot start
-  kExitApp = 4,      // the application cannot be found
+  kExitBoot = 3,  // the worker cannot start
+  kExitApp = 4,   // the application cannot be found
 };
 
 // Ties the process to the master: dies with it, starts with no signal blocked. Before any thread.

@@ -13,8 +13,9 @@ namespace prefork::wire {
 inline constexpr std::uint32_t kWireVersion = 1;
 
 enum class Kind : std::uint16_t {
-  Padding = 0,   // the ring's own
-  Head = 1,      // both ways: a request head (with an inline body) or a final reply head (likewise). kMore: continued by the next Head of the slot
+  Padding = 0,  // the ring's own
+  Head =
+      1,  // both ways: a request head (with an inline body) or a final reply head (likewise). kMore: continued by the next Head of the slot
   Body = 2,      // both ways: bytes of a body. kEnd: the last. kAbort with kEnd: cut short, never falsely ended
   Credit = 3,    // both ways: CreditRecord: the receiver of a body takes so many more bytes
   Cancel = 4,    // master to worker: CancelRecord: nobody waits for the reply any more
@@ -25,15 +26,16 @@ enum class Kind : std::uint16_t {
   Trailers = 9,  // worker to master: a reply head with only fields, before the Body with kEnd
   Ready = 10,    // worker to master: ReadyRecord
   Drain = 11,    // master to worker: finish what is started, then exit
-  Retire = 12,   // worker to master: asks to be replaced (max-requests and the like are the master's; this is the application's wish)
+  Retire =
+      12,  // worker to master: asks to be replaced (max-requests and the like are the master's; this is the application's wish)
   kCount
 };
 
 enum Flags : std::uint16_t {
-  kMore = 1,    // this record is continued
-  kEnd = 2,     // the stream's last body byte is in this record (or before it)
-  kAbort = 4,   // with kEnd: the body is broken off
-  kText = 8,    // Message: UTF-8 text
+  kMore = 1,   // this record is continued
+  kEnd = 2,    // the stream's last body byte is in this record (or before it)
+  kAbort = 4,  // with kEnd: the body is broken off
+  kText = 8,   // Message: UTF-8 text
 };
 
 inline constexpr std::uint64_t kUnknownLength = ~std::uint64_t{0};
@@ -94,7 +96,11 @@ template <class T>
   return true;
 }
 
-inline std::string_view as_text(std::span<const std::byte> bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
-inline std::span<const std::byte> as_bytes(std::string_view text) { return {reinterpret_cast<const std::byte*>(text.data()), text.size()}; }
+inline std::string_view as_text(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+inline std::span<const std::byte> as_bytes(std::string_view text) {
+  return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
+}
 
 }  // namespace prefork::wire

@@ -10,6 +10,7 @@
 namespace prefork::wire {
 
 // X(identifier, "lower-case-name")
+// clang-format off
 #define PREFORK_HEADER_NAMES(X)                                                                                                     \
   X(Host, "host") X(Connection, "connection") X(ContentLength, "content-length") X(ContentType, "content-type")                     \
   X(TransferEncoding, "transfer-encoding") X(UserAgent, "user-agent") X(Accept, "accept") X(AcceptEncoding, "accept-encoding")      \
@@ -40,6 +41,7 @@ namespace prefork::wire {
   X(ProxyAuthenticate, "proxy-authenticate") X(ProxyAuthorization, "proxy-authorization") X(ProxyConnection, "proxy-connection")    \
   X(AcceptRanges, "accept-ranges") X(AcceptCharset, "accept-charset") X(Priority, "priority") X(Traceparent, "traceparent")         \
   X(Tracestate, "tracestate") X(ServerTiming, "server-timing") X(Proxy, "proxy") X(ScriptName, "script-name") X(From, "from")
+// clang-format on
 
 enum class Name : std::uint16_t {
   Unknown = 0,
@@ -49,23 +51,26 @@ enum class Name : std::uint16_t {
       kCount
 };
 
-inline constexpr std::array<std::string_view, static_cast<std::size_t>(Name::kCount)> kNameTexts{
-    "",
+inline constexpr std::array<std::string_view, static_cast<std::size_t>(Name::kCount)> kNameTexts{"",
 #define X(identifier, text) text,
-    PREFORK_HEADER_NAMES(X)
+                                                                                                 PREFORK_HEADER_NAMES(X)
 #undef X
 };
 
-inline std::string_view name_text(std::uint16_t id) { return id < kNameTexts.size() ? kNameTexts[id] : std::string_view{}; }
+inline std::string_view name_text(std::uint16_t id) {
+  return id < kNameTexts.size() ? kNameTexts[id] : std::string_view{};
+}
 
 // The id of a header name in any case; Name::Unknown when the table does not have it.
 Name find_name(std::string_view name);
 
+// clang-format off
 // X(identifier): the methods of RFC 9110 and of the registry that llhttp and applications know. Ids are llhttp-independent.
 #define PREFORK_METHODS(X)                                                                                                        \
   X(GET) X(HEAD) X(POST) X(PUT) X(DELETE) X(OPTIONS) X(PATCH) X(TRACE) X(CONNECT) X(PROPFIND) X(PROPPATCH) X(MKCOL) X(COPY)       \
   X(MOVE) X(LOCK) X(UNLOCK) X(SEARCH) X(REPORT) X(MKACTIVITY) X(CHECKOUT) X(MERGE) X(NOTIFY) X(SUBSCRIBE) X(UNSUBSCRIBE)          \
   X(PURGE) X(MKCALENDAR) X(LINK) X(UNLINK) X(BIND) X(REBIND) X(UNBIND) X(ACL) X(QUERY)
+// clang-format on
 
 enum class Method : std::uint8_t {
   Unknown = 0,
@@ -75,10 +80,9 @@ enum class Method : std::uint8_t {
       kCount
 };
 
-inline constexpr std::array<std::string_view, static_cast<std::size_t>(Method::kCount)> kMethodTexts{
-    "",
+inline constexpr std::array<std::string_view, static_cast<std::size_t>(Method::kCount)> kMethodTexts{"",
 #define X(name) #name,
-    PREFORK_METHODS(X)
+                                                                                                     PREFORK_METHODS(X)
 #undef X
 };
 
@@ -90,11 +94,13 @@ Method find_method(std::string_view name);  // exact case: methods are case-sens
 
 // RFC 9110 9.2.1: has no effect that the user asks for, so it may run beside others and may run twice.
 constexpr bool is_safe(Method method) {
-  return method == Method::GET || method == Method::HEAD || method == Method::OPTIONS || method == Method::TRACE || method == Method::QUERY ||
-         method == Method::PROPFIND || method == Method::REPORT || method == Method::SEARCH;
+  return method == Method::GET || method == Method::HEAD || method == Method::OPTIONS || method == Method::TRACE ||
+         method == Method::QUERY || method == Method::PROPFIND || method == Method::REPORT || method == Method::SEARCH;
 }
 
 // RFC 9110 9.2.2.
-constexpr bool is_idempotent(Method method) { return is_safe(method) || method == Method::PUT || method == Method::DELETE; }
+constexpr bool is_idempotent(Method method) {
+  return is_safe(method) || method == Method::PUT || method == Method::DELETE;
+}
 
 }  // namespace prefork::wire

@@ -67,7 +67,8 @@ const char* RequestView::validate() {
   for (std::size_t i = 0; i < head_.field_count; ++i) {
     const Field one = field(i);
     if (one.name_id >= static_cast<std::uint16_t>(Name::kCount)) return "request field name is unknown";
-    if (!inside({one.name_offset, one.name_length}, size) || !inside(one.value, size)) return "request field lies outside";
+    if (!inside({one.name_offset, one.name_length}, size) || !inside(one.value, size))
+      return "request field lies outside";
   }
   return nullptr;
 }

@@ -18,17 +18,17 @@ namespace prefork::wire {
 enum class Scheme : std::uint8_t { Http = 0, Https = 1 };
 
 enum RequestFlags : std::uint8_t {
-  kHasBody = 1,         // a Content-Length above zero or a chunked body was announced
-  kChunkedBody = 2,     // the length is not known from the head
-  kBodyComplete = 4,    // the inline body is the whole body
-  kExpectContinue = 8,  // the client waits for 100 Continue; the master sends it when the body is wanted
-  kWebSocket = 16,      // a valid WebSocket handshake
-  kUnixPeer = 32,       // the client came over a unix socket: client is empty, server is the socket's path
+  kHasBody = 1,            // a Content-Length above zero or a chunked body was announced
+  kChunkedBody = 2,        // the length is not known from the head
+  kBodyComplete = 4,       // the inline body is the whole body
+  kExpectContinue = 8,     // the client waits for 100 Continue; the master sends it when the body is wanted
+  kWebSocket = 16,         // a valid WebSocket handshake
+  kUnixPeer = 32,          // the client came over a unix socket: client is empty, server is the socket's path
   kTrailersAccepted = 64,  // the client sent TE: trailers
 };
 
 struct RequestHead {
-  std::uint8_t method = 0;        // Method, or 0: method_name has it
+  std::uint8_t method = 0;         // Method, or 0: method_name has it
   std::uint8_t http_version = 11;  // 10, 11 or 20
   Scheme scheme = Scheme::Http;
   std::uint8_t flags = 0;  // RequestFlags
@@ -72,7 +72,8 @@ class RequestBuilder {
   std::vector<Field>& fields() { return fields_; }
   const std::vector<Field>& fields() const { return fields_; }
   std::string_view name(const Field& field) const {
-    return field.name_id != 0 ? name_text(field.name_id) : std::string_view{bytes_.data() + field.name_offset, field.name_length};
+    return field.name_id != 0 ? name_text(field.name_id)
+                              : std::string_view{bytes_.data() + field.name_offset, field.name_length};
   }
 
   // Writes the head and the field table; afterwards only the body may grow. Returns the payload.
@@ -80,7 +81,9 @@ class RequestBuilder {
   bool finished() const { return finished_; }
   void append_body(std::span<const std::byte> body);
   void set_flags(std::uint8_t flags);  // after finish(): rewrites the flags in place
-  std::span<const std::byte> payload() const { return {reinterpret_cast<const std::byte*>(bytes_.data()), bytes_.size()}; }
+  std::span<const std::byte> payload() const {
+    return {reinterpret_cast<const std::byte*>(bytes_.data()), bytes_.size()};
+  }
   std::size_t memory() const { return bytes_.capacity() + fields_.capacity() * sizeof(Field); }
   void shrink();  // gives back the memory of an unusually large head
 

@@ -31,7 +31,8 @@ Settings Settings::decode(std::string_view text) {
     const auto pair = text.substr(0, text.find('\0'));
     text.remove_prefix(std::min(text.size(), pair.size() + 1));
     const auto equals = pair.find('=');
-    if (equals != std::string_view::npos) settings.set(std::string(pair.substr(0, equals)), std::string(pair.substr(equals + 1)));
+    if (equals != std::string_view::npos)
+      settings.set(std::string(pair.substr(0, equals)), std::string(pair.substr(equals + 1)));
   }
   return settings;
 }

@@ -23,7 +23,8 @@ class BridgeTest : public testing::Test {
     wire::Settings settings;
     settings.set("app", "bridge_apps:app");
     // Another environment's python: the same tests for the fallback host and for each version of Python.
-    if (const char* const python = std::getenv("PREFORK_TEST_PYTHON"); python != nullptr) settings.set("python", python);
+    if (const char* const python = std::getenv("PREFORK_TEST_PYTHON"); python != nullptr)
+      settings.set("python", python);
     for (auto at = pairs.begin(); at != pairs.end(); at += 2) settings.set(*at, *(at + 1));
     return master.start(worker(), std::move(settings));
   }

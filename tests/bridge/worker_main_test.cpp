@@ -24,7 +24,9 @@ class WorkerMain : public BridgeTest {
 
 TEST_F(WorkerMain, CallsAFactoryWithItsArguments) { EXPECT_EQ(body_of("bridge_apps:make('ab', times=3)"), "ababab"); }
 TEST_F(WorkerMain, FindsAnAttributeOfAnObject) { EXPECT_EQ(body_of("bridge_apps:namespace.application"), "attribute"); }
-TEST_F(WorkerMain, ServesThePageOfItsOwnWhenNothingIsNamed) { EXPECT_THAT(body_of(""), HasSubstr("demonstration page")); }
+TEST_F(WorkerMain, ServesThePageOfItsOwnWhenNothingIsNamed) {
+  EXPECT_THAT(body_of(""), HasSubstr("demonstration page"));
+}
 
 TEST_F(WorkerMain, CallsTheApplicationOnceForAFactory) {
   ASSERT_FALSE(start({"app", "bridge_apps:make", "factory", "1"}));  // make() lacks its argument
@@ -34,7 +36,8 @@ TEST_F(WorkerMain, CallsTheApplicationOnceForAFactory) {
 
 TEST_F(WorkerMain, AMissingAttributeGetsAHintAndStatus4) {
   EXPECT_EQ(refused("bridge_apps:absent"), 4);
-  EXPECT_THAT(master.log(), HasSubstr("Failed to find attribute 'absent' in 'bridge_apps'. Did you mean 'bridge_apps:app'?"));
+  EXPECT_THAT(master.log(),
+              HasSubstr("Failed to find attribute 'absent' in 'bridge_apps'. Did you mean 'bridge_apps:app'?"));
   EXPECT_THAT(master.log(), Not(HasSubstr("Traceback")));
 }
 

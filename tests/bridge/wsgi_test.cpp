@@ -116,17 +116,23 @@ TEST_F(Wsgi, NothingOfOneRequestIsInTheEnvironOfTheNext) {
   first.target = "/environ?a=1";
   first.method = "POST";
   first.body = "body";
-  first.fields = {{"Host", "one.example"}, {"Cookie", "secret=1"}, {"Authorization", "Basic eDp5"}, {"X-Custom", "custom"}, {"Content-Length", "4"}};
+  first.fields = {{"Host", "one.example"},
+                  {"Cookie", "secret=1"},
+                  {"Authorization", "Basic eDp5"},
+                  {"X-Custom", "custom"},
+                  {"Content-Length", "4"}};
   first.request_id = "first-id";
   const auto one = master.ask(first).body;
-  for (const char* part : {"one.example", "secret=1", "Basic eDp5", "HTTP_X_CUSTOM", "\"CONTENT_LENGTH\": \"4\"", "first-id", "a=1"}) {
+  for (const char* part :
+       {"one.example", "secret=1", "Basic eDp5", "HTTP_X_CUSTOM", "\"CONTENT_LENGTH\": \"4\"", "first-id", "a=1"}) {
     EXPECT_THAT(one, HasSubstr(part));
   }
   Ask second;
   second.target = "/environ";
   second.fields = {{"Accept", "*/*"}};
   const auto two = master.ask(second).body;
-  for (const char* part : {"one.example", "secret=1", "Basic", "X_CUSTOM", "CONTENT_LENGTH", "first-id", "a=1", "HTTP_HOST"}) {
+  for (const char* part :
+       {"one.example", "secret=1", "Basic", "X_CUSTOM", "CONTENT_LENGTH", "first-id", "a=1", "HTTP_HOST"}) {
     EXPECT_THAT(two, Not(HasSubstr(part)));
   }
 }
@@ -140,7 +146,8 @@ TEST_F(Wsgi, JoinsRepeatedFields) {
   start();
   Ask ask;
   ask.target = "/environ";
-  ask.fields = {{"Host", "h"}, {"Accept", "a/b"}, {"Cookie", "a=1"}, {"X-Own", "1"}, {"Accept", "c/d"}, {"Cookie", "b=2"}, {"X-Own", "2"}};
+  ask.fields = {{"Host", "h"},     {"Accept", "a/b"}, {"Cookie", "a=1"}, {"X-Own", "1"},
+                {"Accept", "c/d"}, {"Cookie", "b=2"}, {"X-Own", "2"}};
   for (int i = 0; i < 2; ++i) {
     const auto environ = master.ask(ask).body;
     EXPECT_THAT(environ, HasSubstr("\"HTTP_ACCEPT\": \"a/b,c/d\""));
@@ -155,7 +162,8 @@ TEST_F(Wsgi, NoFieldCanPoseAsAVariableOfTheServer) {
   ask.target = "/environ";
   ask.fields = {{"Proxy", "http://evil/"}, {"Content_Length", "9"}, {"Content_Type", "x/y"}};
   const auto environ = master.ask(ask).body;
-  for (const char* key : {"HTTP_PROXY", "HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE"}) EXPECT_THAT(environ, Not(HasSubstr(key)));
+  for (const char* key : {"HTTP_PROXY", "HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE"})
+    EXPECT_THAT(environ, Not(HasSubstr(key)));
 }
 
 TEST_F(Wsgi, AScriptNameEndsWhereASegmentEnds) {
@@ -187,7 +195,8 @@ TEST_F(Wsgi, ReadsABodyAsItArrivesAndAsksForMore) {
   const std::string block(100000, 'b');
   std::uint64_t sent = 0;
   while (sent < 600000) {
-    ASSERT_TRUE(master.until([&] { return master.answer(slot).credit >= sent + block.size(); })) << master.answer(slot).credit;
+    ASSERT_TRUE(master.until([&] { return master.answer(slot).credit >= sent + block.size(); }))
+        << master.answer(slot).credit;
     sent += block.size();
     master.body(slot, block, sent == 600000);
   }
@@ -317,7 +326,8 @@ TEST_F(Wsgi, ManyThreadsAnswerEachRequestWithItsOwn) {
       slots.push_back(master.send(ask));
     }
     for (int i = 0; i < 50; ++i) {
-      EXPECT_EQ(master.finish(slots[i]).body, "body " + std::to_string(round * 50 + i) + std::string(static_cast<std::size_t>(i) * 37, 'x'));
+      EXPECT_EQ(master.finish(slots[i]).body,
+                "body " + std::to_string(round * 50 + i) + std::string(static_cast<std::size_t>(i) * 37, 'x'));
     }
   }
 }

@@ -14,8 +14,10 @@ namespace {
 // Ends behind the string that starts at `at`, or aborts.
 std::size_t end_of_string(std::string_view text, std::size_t at) {
   for (++at; at < text.size(); ++at) {
-    if (text[at] == '\\') ++at;
-    else if (text[at] == '"') return at + 1;
+    if (text[at] == '\\')
+      ++at;
+    else if (text[at] == '"')
+      return at + 1;
   }
   std::abort();
 }
@@ -46,8 +48,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t leng
   const std::string_view text = all.substr(0, end), rest = all.substr(std::min(end + 1, all.size()));
   try {
     const serve::AccessFormat format(text);
-    const http::FieldRef fields[] = {{wire::Name::UserAgent, "user-agent", rest}, {wire::Name::Authorization, "authorization", rest},
-                                     {wire::Name::Unknown, "x-own", rest}, {wire::Name::Unknown, "x-own", rest}};
+    const http::FieldRef fields[] = {{wire::Name::UserAgent, "user-agent", rest},
+                                     {wire::Name::Authorization, "authorization", rest},
+                                     {wire::Name::Unknown, "x-own", rest},
+                                     {wire::Name::Unknown, "x-own", rest}};
     serve::AccessEntry entry;
     entry.method = "GET";
     entry.raw_uri = entry.path = entry.query = entry.remote_address = entry.script_name = rest;
@@ -57,7 +61,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t leng
     std::string line;
     format.write(entry, clock, line);
     const bool literal_control = std::any_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20; });
-    if (!literal_control && std::any_of(line.begin(), line.end(), [](unsigned char c) { return c < 0x20; })) std::abort();
+    if (!literal_control && std::any_of(line.begin(), line.end(), [](unsigned char c) { return c < 0x20; }))
+      std::abort();
     line.clear();
     serve::AccessJson(format).write(entry, clock, line);
     check_json(line);

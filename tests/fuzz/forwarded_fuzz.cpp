@@ -11,8 +11,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t leng
   if (length == 0) return 0;
   static const std::map<std::string, std::string> kSecure = {{"X-FORWARDED-PROTO", "https"}, {"X-FORWARDED-SSL", "on"}};
   const unsigned settings = data[0];
-  const http::ForwardedPolicy policy(http::TrustList((settings & 8) != 0 ? std::vector<std::string>{"*"} : std::vector<std::string>{"10.0.0.0/8"}),
-                                     settings & 3, (settings & 4) != 0, kSecure);
+  const http::ForwardedPolicy policy(
+      http::TrustList((settings & 8) != 0 ? std::vector<std::string>{"*"} : std::vector<std::string>{"10.0.0.0/8"}),
+      settings & 3, (settings & 4) != 0, kSecure);
   std::vector<http::FieldRef> fields;
   std::string_view rest(reinterpret_cast<const char*>(data + 1), length - 1);
   while (!rest.empty()) {

@@ -45,20 +45,22 @@ bool same(const Outcome& one, const Outcome& other) {
     return messages;
   };
   const bool one_waits = (one.refused() && !other.clean_end) || (other.refused() && !one.clean_end);
-  return (one.refused() == other.refused() || one_waits) && (one.clean_end == other.clean_end) && complete(one) == complete(other);
+  return (one.refused() == other.refused() || one_waits) && (one.clean_end == other.clean_end) &&
+         complete(one) == complete(other);
 }
 
 [[noreturn]] void fail(const char* what, const Outcome& one, const Outcome& other) {
-  std::fprintf(stderr, "%s: %zu messages, %d %s, against %zu messages, %d %s\n", what, one.messages.size(), one.status, one.reason.c_str(),
-               other.messages.size(), other.status, other.reason.c_str());
+  std::fprintf(stderr, "%s: %zu messages, %d %s, against %zu messages, %d %s\n", what, one.messages.size(), one.status,
+               one.reason.c_str(), other.messages.size(), other.status, other.reason.c_str());
   std::abort();
 }
 
 // What holds for every request that an application would see.
 void check(const Message& message) {
-  const bool fine = !message.method.empty() && !message.path.empty() && (message.path[0] == '/' || message.path == "*") &&
-                    (message.version == 10 || message.version == 11) && message.target.find_first_of(" \r\n\t#") == std::string::npos &&
-                    message.target.find('\0') == std::string::npos;
+  const bool fine =
+      !message.method.empty() && !message.path.empty() && (message.path[0] == '/' || message.path == "*") &&
+      (message.version == 10 || message.version == 11) &&
+      message.target.find_first_of(" \r\n\t#") == std::string::npos && message.target.find('\0') == std::string::npos;
   if (!fine) std::abort();
   for (const auto& [name, value] : message.fields) {
     if (name.empty() || name.find_first_of(" :\r\n\tABCDEFGHIJKLMNOPQRSTUVWXYZ") != std::string::npos) std::abort();

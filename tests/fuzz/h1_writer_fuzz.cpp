@@ -70,12 +70,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
   std::vector<char> out;
   http::ReplyPlan plan;
-  if (!http::write_reply_head(reply, facts, plan, out)) check_head({out.data(), out.size()}, plan);
-  else require(out.empty());
+  if (!http::write_reply_head(reply, facts, plan, out))
+    check_head({out.data(), out.size()}, plan);
+  else
+    require(out.empty());
   out.clear();
-  if (!http::write_interim_reply(reply, out)) require(count_fields({out.data(), out.size()}, "content-length", false) == 0);
+  if (!http::write_interim_reply(reply, out))
+    require(count_fields({out.data(), out.size()}, "content-length", false) == 0);
   out.clear();
-  if (!http::write_switching_reply(reply, facts, "Upgrade: websocket\r\n", out)) require(count_fields({out.data(), out.size()}, "upgrade", false) == 1);
+  if (!http::write_switching_reply(reply, facts, "Upgrade: websocket\r\n", out))
+    require(count_fields({out.data(), out.size()}, "upgrade", false) == 1);
   out.clear();
   if (!http::write_trailers(reply, out)) require(count_fields({out.data(), out.size()}, "content-length", true) == 0);
   return 0;

@@ -29,8 +29,10 @@ Outcome feed(ProxyMode mode, std::span<const char> bytes, std::size_t step) {
     bytes = bytes.subspan(offered - piece.size());
   }
   if (outcome.status == ProxyProtocol::Status::NotProxy) outcome.rest = proxy.replay();
-  if (outcome.status == ProxyProtocol::Status::NotProxy || outcome.status == ProxyProtocol::Status::Done) outcome.rest.append(bytes.begin(), bytes.end());
-  if (outcome.status == ProxyProtocol::Status::Done) outcome.client = std::string(proxy.client()) + "/" + std::to_string(proxy.client_port());
+  if (outcome.status == ProxyProtocol::Status::NotProxy || outcome.status == ProxyProtocol::Status::Done)
+    outcome.rest.append(bytes.begin(), bytes.end());
+  if (outcome.status == ProxyProtocol::Status::Done)
+    outcome.client = std::string(proxy.client()) + "/" + std::to_string(proxy.client_port());
   return outcome;
 }
 

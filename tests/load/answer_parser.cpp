@@ -11,7 +11,9 @@ namespace {
 constexpr std::size_t kMaxHead = 64 * 1024;
 constexpr std::size_t kMaxLine = 8 * 1024;
 
-bool same_word(std::string_view a, std::string_view b) { return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0; }
+bool same_word(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
+}
 
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
@@ -109,7 +111,8 @@ bool AnswerParser::parse_head(std::string_view head) {
 
 bool AnswerParser::parse_status_line(std::string_view line) {
   reason_ = "status line";
-  if (!line.starts_with("HTTP/1.") || line.size() < 12 || (line[7] != '0' && line[7] != '1') || line[8] != ' ') return false;
+  if (!line.starts_with("HTTP/1.") || line.size() < 12 || (line[7] != '0' && line[7] != '1') || line[8] != ' ')
+    return false;
   http10_ = line[7] == '0';
   if (!whole_number(line.substr(9, 3), head_.status) || head_.status < 100) return false;
   return line.size() == 12 || line[12] == ' ';

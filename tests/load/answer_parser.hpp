@@ -11,10 +11,10 @@ namespace prefork::load {
 
 struct AnswerHead {
   int status = 0;
-  bool close = false;          // the server announced that it hangs up after this answer
+  bool close = false;  // the server announced that it hangs up after this answer
   bool chunked = false;
   std::optional<std::uint64_t> length;
-  std::string ws_accept;       // Sec-WebSocket-Accept
+  std::string ws_accept;  // Sec-WebSocket-Accept
 };
 
 class AnswerParser {
@@ -57,8 +57,8 @@ class AnswerParser {
   bool answers_head_method_ = false;
   bool http10_ = false;
   bool keep_alive_named_ = false;
-  std::uint64_t left_ = 0;     // of the body or of the chunk
-  std::string carry_;          // a head or line that was cut by the end of a read
+  std::uint64_t left_ = 0;  // of the body or of the chunk
+  std::string carry_;       // a head or line that was cut by the end of a read
   std::string line_;
   const char* reason_ = "";
 };

@@ -15,7 +15,9 @@ constexpr std::uint64_t kUploadChunk = 16 * 1024;
 
 }  // namespace
 
-bool HttpClient::wants_request() const { return state_ == State::Open && outstanding_.size() < runner_.options().pipeline; }
+bool HttpClient::wants_request() const {
+  return state_ == State::Open && outstanding_.size() < runner_.options().pipeline;
+}
 
 void HttpClient::on_open() {
   outstanding_.clear();
@@ -31,7 +33,8 @@ void HttpClient::start_more() {
   const auto& options = runner_.options();
   const auto limit = options.requests_per_connection;
   // Behind a large body nothing is pipelined: it is written from the pattern, after everything in out_.
-  while (outstanding_.size() < options.pipeline && upload_left_ == 0 && (limit == 0 || served_ + outstanding_.size() < limit)) {
+  while (outstanding_.size() < options.pipeline && upload_left_ == 0 &&
+         (limit == 0 || served_ + outstanding_.size() < limit)) {
     const auto due = runner_.next_request(*this);
     if (!due) break;
     add_request(*due);
@@ -92,8 +95,10 @@ void HttpClient::set_brake(std::size_t head_bytes) {
 }
 
 std::string_view HttpClient::next_piece() const {
-  auto piece = out_sent_ < out_.size() ? std::string_view(out_).substr(out_sent_)
-                                       : byte_pattern().at(upload_position_).substr(0, std::min<std::uint64_t>(upload_left_, Pattern::kSpan));
+  auto piece =
+      out_sent_ < out_.size()
+          ? std::string_view(out_).substr(out_sent_)
+          : byte_pattern().at(upload_position_).substr(0, std::min<std::uint64_t>(upload_left_, Pattern::kSpan));
   return piece.substr(0, std::min<std::uint64_t>(piece.size(), budget_));
 }
 
@@ -124,7 +129,7 @@ void HttpClient::on_drip() {
   if (outstanding_.empty()) return;
   if (options.mode == Mode::SlowRead) {
     read_limit_ = options.slow_bytes;
-    return watch(true, false);   // one read; on_bytes closes the tap again
+    return watch(true, false);  // one read; on_bytes closes the tap again
   }
   budget_ += options.slow_bytes;
   flush();
@@ -199,7 +204,8 @@ void HttpClient::judge(const Outstanding& request) {
   const auto verdict = entry.method == "HEAD" ? BodyCheck::Verdict::Right : check_.finish();
   if (verdict == BodyCheck::Verdict::Right) return runner_.count_ok(request.entry, request.due);
   const auto detail = "after " + std::to_string(check_.received()) + " body bytes";
-  fail(verdict == BodyCheck::Verdict::WrongLength ? Failure::WrongLength : Failure::WrongBody, detail.c_str(), request.entry);
+  fail(verdict == BodyCheck::Verdict::WrongLength ? Failure::WrongLength : Failure::WrongBody, detail.c_str(),
+       request.entry);
 }
 
 void HttpClient::on_end(int error) {
@@ -218,7 +224,10 @@ void HttpClient::on_end(int error) {
     return reopen();
   }
   const char* detail = error == 0 ? "closed" : std::strerror(error);
-  drop(parser_.head_done() ? Failure::ResetInBody : parser_.started() ? Failure::ResetInHead : Failure::ResetBeforeAnswer, detail);
+  drop(parser_.head_done() ? Failure::ResetInBody
+       : parser_.started() ? Failure::ResetInHead
+                           : Failure::ResetBeforeAnswer,
+       detail);
 }
 
 // The first of the outstanding requests met `first`; nothing of the others' answers will come either.
@@ -242,7 +251,7 @@ void HttpClient::on_late(Time now) {
     if (runner_.stopping()) hang_up(false);
     return;
   }
-  if (runner_.options().slow()) return;   // slow on purpose
+  if (runner_.options().slow()) return;  // slow on purpose
   if (now - outstanding_.front().sent > runner_.options().timeout) drop(Failure::Timeout, "no whole answer in time");
 }
 

@@ -24,8 +24,8 @@ class HttpClient final : public Client {
   struct Outstanding {
     std::size_t entry;
     std::uint64_t number;
-    Time due;    // latency counts from here
-    Time sent;   // the timeout from here
+    Time due;   // latency counts from here
+    Time sent;  // the timeout from here
   };
 
   void on_open() override;
@@ -44,7 +44,7 @@ class HttpClient final : public Client {
   bool everything_sent() const { return out_sent_ == out_.size() && upload_left_ == 0; }
 
   void begin_answer();
-  bool finish_answer();   // false: the connection is a new one or gone
+  bool finish_answer();  // false: the connection is a new one or gone
   void judge(const Outstanding& request);
   void vanish();
   void drop(Failure first, const char* detail);
@@ -52,13 +52,13 @@ class HttpClient final : public Client {
   std::deque<Outstanding> outstanding_;
   AnswerParser parser_;
   BodyCheck check_;
-  unsigned served_ = 0;                 // answers on this connection
+  unsigned served_ = 0;  // answers on this connection
   std::string out_;
   std::size_t out_sent_ = 0;
-  std::uint64_t upload_position_ = 0;   // a body too large for out_: its place in the pattern
+  std::uint64_t upload_position_ = 0;  // a body too large for out_: its place in the pattern
   std::uint64_t upload_left_ = 0;
   static constexpr auto kNoLimit = std::numeric_limits<std::uint64_t>::max();
-  std::uint64_t budget_ = kNoLimit;     // bytes that may still be sent
+  std::uint64_t budget_ = kNoLimit;        // bytes that may still be sent
   std::uint64_t vanish_after_ = kNoLimit;  // body bytes received
 };
 

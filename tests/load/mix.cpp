@@ -23,7 +23,8 @@ constexpr const char* kBrowserHeaders =
 constexpr std::size_t kMaxReference = 16 * 1024 * 1024;
 
 [[noreturn]] void wrong_item(std::string_view item) {
-  std::fprintf(stderr, "prefork-load: --mix: not [METHOD ]TARGET[#BYTES][:WEIGHT]: %.*s\n", static_cast<int>(item.size()), item.data());
+  std::fprintf(stderr, "prefork-load: --mix: not [METHOD ]TARGET[#BYTES][:WEIGHT]: %.*s\n",
+               static_cast<int>(item.size()), item.data());
   std::exit(2);
 }
 
@@ -174,7 +175,8 @@ void BodyCheck::feed(std::string_view piece) {
   } else if (learning_) {
     text_.append(piece.substr(0, kMaxReference - std::min(kMaxReference, text_.size())));
   } else {
-    const std::string_view known = entry_->rule == Rule::Target ? std::string_view(text_) : std::string_view(*entry_->reference);
+    const std::string_view known =
+        entry_->rule == Rule::Target ? std::string_view(text_) : std::string_view(*entry_->reference);
     const auto there = known.substr(std::min<std::uint64_t>(at, known.size()), piece.size());
     equal_ = equal_ && there == piece.substr(0, there.size());
   }

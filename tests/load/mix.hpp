@@ -28,9 +28,9 @@ struct MixEntry {
   Rule rule = Rule::Same;
   std::uint64_t length = 0;
   int status = 200;
-  std::string head;                       // the whole request head, {n} still in it
-  std::optional<std::size_t> number_at;   // where {n} stands in `head`
-  std::optional<std::string> reference;   // Rule::Same: the first body
+  std::string head;                      // the whole request head, {n} still in it
+  std::optional<std::size_t> number_at;  // where {n} stands in `head`
+  std::optional<std::string> reference;  // Rule::Same: the first body
 
   std::string target_of(std::uint64_t number) const;
 };
@@ -76,7 +76,7 @@ class BodyCheck {
   std::uint64_t expected_ = 0;
   bool equal_ = true;
   bool learning_ = false;
-  std::string text_;   // the target to compare with, or the body that is being learned
+  std::string text_;  // the target to compare with, or the body that is being learned
 };
 
 }  // namespace prefork::load

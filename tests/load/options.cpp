@@ -61,7 +61,8 @@ Number number(const char* flag, const char* text, Number least) {
   Number value{};
   const auto* end = text + std::strlen(text);
   const auto [stop, error] = std::from_chars(text, end, value);
-  if (error != std::errc{} || stop != end || value < least) wrong(std::string("--") + flag + ": not a valid number: " + text);
+  if (error != std::errc{} || stop != end || value < least)
+    wrong(std::string("--") + flag + ": not a valid number: " + text);
   return value;
 }
 
@@ -72,13 +73,14 @@ std::chrono::milliseconds seconds(const char* flag, const char* text) {
 
 Mode mode_of(std::string_view name) {
   constexpr std::pair<std::string_view, Mode> kModes[] = {
-      {"http", Mode::Http},           {"slow-head", Mode::SlowHead},       {"slow-upload", Mode::SlowUpload},
-      {"slow-read", Mode::SlowRead},  {"abort-upload", Mode::AbortUpload}, {"abort-download", Mode::AbortDownload},
+      {"http", Mode::Http},          {"slow-head", Mode::SlowHead},       {"slow-upload", Mode::SlowUpload},
+      {"slow-read", Mode::SlowRead}, {"abort-upload", Mode::AbortUpload}, {"abort-download", Mode::AbortDownload},
       {"ws", Mode::WebSocket}};
   for (const auto& [known, mode] : kModes) {
     if (known == name) return mode;
   }
-  wrong("--mode: not one of http, slow-head, slow-upload, slow-read, abort-upload, abort-download, ws: " + std::string(name));
+  wrong("--mode: not one of http, slow-head, slow-upload, slow-read, abort-upload, abort-download, ws: " +
+        std::string(name));
 }
 
 void parse_url(std::string_view url, Options& options) {
@@ -97,13 +99,28 @@ void parse_url(std::string_view url, Options& options) {
   const bool port_given = colon != std::string_view::npos && authority.find(']', colon) == std::string_view::npos;
   options.host = authority.substr(0, port_given ? colon : authority.size());
   options.port = port_given ? authority.substr(colon + 1) : "80";
-  if (options.host.starts_with('[') && options.host.ends_with(']')) options.host = options.host.substr(1, options.host.size() - 2);
+  if (options.host.starts_with('[') && options.host.ends_with(']'))
+    options.host = options.host.substr(1, options.host.size() - 2);
   if (options.host.empty()) wrong("URL: no host in it");
 }
 
 enum Long : int {
-  kMode = 256, kMix, kBrowser, kChunked, kClose, kMessage, kPerConnection, kSlowBytes, kSlowInterval, kAbortWithin, kSeed,
-  kAnyBody, kStatus, kLogFailures, kJson, kHelpFlag,
+  kMode = 256,
+  kMix,
+  kBrowser,
+  kChunked,
+  kClose,
+  kMessage,
+  kPerConnection,
+  kSlowBytes,
+  kSlowInterval,
+  kAbortWithin,
+  kSeed,
+  kAnyBody,
+  kStatus,
+  kLogFailures,
+  kJson,
+  kHelpFlag,
 };
 
 constexpr option kFlags[] = {
@@ -135,7 +152,10 @@ constexpr option kFlags[] = {
 
 void apply(int flag, Options& options) {
   switch (flag) {
-    case kMode: options.mode = mode_of(optarg); options.mode_name = optarg; break;
+    case kMode:
+      options.mode = mode_of(optarg);
+      options.mode_name = optarg;
+      break;
     case kMix: options.mix = optarg; break;
     case 'H': options.headers.emplace_back(optarg); break;
     case kBrowser: options.browser_headers = true; break;
@@ -148,9 +168,13 @@ void apply(int flag, Options& options) {
     case 'd': options.duration = seconds("duration", optarg); break;
     case 'r': options.rate = number<double>("rate", optarg, 0.0); break;
     case 't': options.timeout = seconds("timeout", optarg); break;
-    case kPerConnection: options.requests_per_connection = number<unsigned>("requests-per-connection", optarg, 1); break;
+    case kPerConnection:
+      options.requests_per_connection = number<unsigned>("requests-per-connection", optarg, 1);
+      break;
     case kSlowBytes: options.slow_bytes = number<std::uint64_t>("slow-bytes", optarg, 1); break;
-    case kSlowInterval: options.slow_interval = std::chrono::milliseconds(number<long>("slow-interval", optarg, 1)); break;
+    case kSlowInterval:
+      options.slow_interval = std::chrono::milliseconds(number<long>("slow-interval", optarg, 1));
+      break;
     case kAbortWithin: options.abort_within = number<std::uint64_t>("abort-within", optarg, 0); break;
     case kSeed: options.seed = number<std::uint64_t>("seed", optarg, 0); break;
     case kAnyBody: options.any_body = true; break;

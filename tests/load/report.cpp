@@ -35,8 +35,9 @@ Histogram all_latencies(const Tally& tally) {
 }
 
 std::string latency_object(const Histogram& latency) {
-  return format("{\"p50\": %lu, \"p90\": %lu, \"p99\": %lu, \"p999\": %lu, \"max\": %lu, \"mean\": %.1f}", latency.quantile(0.5),
-                latency.quantile(0.9), latency.quantile(0.99), latency.quantile(0.999), latency.max(), latency.mean());
+  return format("{\"p50\": %lu, \"p90\": %lu, \"p99\": %lu, \"p999\": %lu, \"max\": %lu, \"mean\": %.1f}",
+                latency.quantile(0.5), latency.quantile(0.9), latency.quantile(0.99), latency.quantile(0.999),
+                latency.max(), latency.mean());
 }
 
 std::string number_map(const std::map<int, std::uint64_t>& numbers) {
@@ -58,8 +59,10 @@ std::string target_list(const Mix& mix, const Tally& tally) {
   std::string out = "[";
   for (std::size_t i = 0; i < mix.size(); ++i) {
     const auto& target = tally.targets[i];
-    out += format("%s{\"method\": \"%s\", \"target\": ", i > 0 ? ", " : "", mix[i].method.c_str()) + quoted(mix[i].target);
-    out += format(", \"ok\": %lu, \"failed\": %lu, \"latency_us\": ", target.ok, target.failed) + latency_object(target.latency) + "}";
+    out +=
+        format("%s{\"method\": \"%s\", \"target\": ", i > 0 ? ", " : "", mix[i].method.c_str()) + quoted(mix[i].target);
+    out += format(", \"ok\": %lu, \"failed\": %lu, \"latency_us\": ", target.ok, target.failed) +
+           latency_object(target.latency) + "}";
   }
   return out + "]";
 }
@@ -95,17 +98,19 @@ std::string json_report(const Options& options, const Mix& mix, const Tally& tal
 
 std::string text_report(const Options& options, const Mix& mix, const Tally& tally, double seconds) {
   const auto rate = seconds > 0 ? static_cast<double>(tally.ok) / seconds : 0.0;
-  auto out = format("%s, %u connections, %.2f s: %lu ok (%.0f/s), %lu failed\n", options.mode_name.c_str(), options.connections, seconds,
-                    tally.ok, rate, tally.failed());
+  auto out = format("%s, %u connections, %.2f s: %lu ok (%.0f/s), %lu failed\n", options.mode_name.c_str(),
+                    options.connections, seconds, tally.ok, rate, tally.failed());
   for (std::size_t i = 0; i < mix.size(); ++i) {
     const auto& latency = tally.targets[i].latency;
-    out += format("  %s %.200s: p50 %lu us, p90 %lu, p99 %lu, p99.9 %lu, max %lu\n", mix[i].method.c_str(), mix[i].target.c_str(),
-                  latency.quantile(0.5), latency.quantile(0.9), latency.quantile(0.99), latency.quantile(0.999), latency.max());
+    out += format("  %s %.200s: p50 %lu us, p90 %lu, p99 %lu, p99.9 %lu, max %lu\n", mix[i].method.c_str(),
+                  mix[i].target.c_str(), latency.quantile(0.5), latency.quantile(0.9), latency.quantile(0.99),
+                  latency.quantile(0.999), latency.max());
   }
   out += "  failures " + failure_map(tally) + ", statuses " + number_map(tally.statuses) + "\n";
-  out += format("  connects %lu, closes announced %lu, closed while idle %lu, unanswered after a close %lu\n", tally.connects,
-                tally.closes_announced, tally.closed_idle, tally.unanswered_after_close);
-  if (options.slow() || options.aborting()) out += format("  aborted %lu, cut by the server %lu\n", tally.aborted, tally.slow_cut);
+  out += format("  connects %lu, closes announced %lu, closed while idle %lu, unanswered after a close %lu\n",
+                tally.connects, tally.closes_announced, tally.closed_idle, tally.unanswered_after_close);
+  if (options.slow() || options.aborting())
+    out += format("  aborted %lu, cut by the server %lu\n", tally.aborted, tally.slow_cut);
   if (!tally.ws_closes.empty()) out += "  close codes " + number_map(tally.ws_closes) + "\n";
   if (tally.unfinished > 0) out += format("  unfinished at the end %lu\n", tally.unfinished);
   return out;

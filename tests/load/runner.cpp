@@ -44,7 +44,8 @@ Address::Address(const Options& options) {
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
   if (const int error = ::getaddrinfo(options.host.c_str(), options.port.c_str(), &hints, &found); error != 0) {
-    std::fprintf(stderr, "prefork-load: %s:%s: %s\n", options.host.c_str(), options.port.c_str(), ::gai_strerror(error));
+    std::fprintf(stderr, "prefork-load: %s:%s: %s\n", options.host.c_str(), options.port.c_str(),
+                 ::gai_strerror(error));
     std::exit(2);
   }
   std::memcpy(&storage_, found->ai_addr, found->ai_addrlen);
@@ -53,7 +54,11 @@ Address::Address(const Options& options) {
 }
 
 Runner::Runner(const Options& options)
-    : options_(options), address_(options), mix_(options), read_buffer_(256 * 1024, '\0'), epoll_fd_(::epoll_create1(EPOLL_CLOEXEC)) {
+    : options_(options),
+      address_(options),
+      mix_(options),
+      read_buffer_(256 * 1024, '\0'),
+      epoll_fd_(::epoll_create1(EPOLL_CLOEXEC)) {
   tally_.targets.resize(mix_.size());
   for (unsigned id = 0; id < options.connections; ++id) {
     if (options.mode == Mode::WebSocket) {
@@ -98,7 +103,9 @@ void Runner::wait_for_events(Time now) {
   const timespec timeout{left.count() / 1'000'000'000, left.count() % 1'000'000'000};
   std::array<epoll_event, 256> events;
   const int ready = ::epoll_pwait2(epoll_fd_, events.data(), static_cast<int>(events.size()), &timeout, nullptr);
-  for (int i = 0; i < ready; ++i) static_cast<Client*>(events[static_cast<std::size_t>(i)].data.ptr)->on_events(events[static_cast<std::size_t>(i)].events);
+  for (int i = 0; i < ready; ++i)
+    static_cast<Client*>(events[static_cast<std::size_t>(i)].data.ptr)
+        ->on_events(events[static_cast<std::size_t>(i)].events);
 }
 
 void Runner::run_timers(Time now) {
@@ -140,7 +147,8 @@ std::optional<Time> Runner::next_request(Client& client) {
 void Runner::scan(Time now) {
   next_scan_ = now + kScanEvery;
   // A server that is gone must not hold a counted run until its duration is over.
-  const bool hopeless = options_.count > 0 && !options_.slow() && now - last_progress_ > options_.timeout + milliseconds(1000);
+  const bool hopeless =
+      options_.count > 0 && !options_.slow() && now - last_progress_ > options_.timeout + milliseconds(1000);
   if (!stopping_ && (now >= end_ || enough_started() || interrupted || hopeless)) {
     stopping_ = true;
     stopped_ = now;
@@ -161,7 +169,8 @@ void Runner::count_ok(std::size_t target, Time due) {
   const auto now = Clock::now();
   ++tally_.ok;
   ++tally_.targets[target].ok;
-  tally_.targets[target].latency.record(static_cast<std::uint64_t>(std::chrono::duration_cast<microseconds>(now - due).count()));
+  tally_.targets[target].latency.record(
+      static_cast<std::uint64_t>(std::chrono::duration_cast<microseconds>(now - due).count()));
   last_progress_ = now;
 }
 
@@ -174,8 +183,8 @@ void Runner::count_failure(Failure kind, unsigned client, const char* detail, st
   if (logged_ >= options_.logged_failures) return;
   ++logged_;
   const auto at = duration<double>(Clock::now() - start_).count();
-  std::fprintf(stderr, "%9.3f s client %u: %s: %s%s%s\n", at, client, name_of(kind), detail, target < mix_.size() ? " on " : "",
-               target < mix_.size() ? mix_[target].target.c_str() : "");
+  std::fprintf(stderr, "%9.3f s client %u: %s: %s%s%s\n", at, client, name_of(kind), detail,
+               target < mix_.size() ? " on " : "", target < mix_.size() ? mix_[target].target.c_str() : "");
 }
 
 }  // namespace prefork::load

@@ -21,7 +21,7 @@ namespace prefork::load {
 
 class Address {
  public:
-  explicit Address(const Options& options);   // exits with 2 when the host cannot be resolved
+  explicit Address(const Options& options);  // exits with 2 when the host cannot be resolved
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage_); }
   socklen_t length() const { return length_; }
   int family() const { return storage_.ss_family; }
@@ -36,7 +36,7 @@ class Runner {
   explicit Runner(const Options& options);
   ~Runner();
 
-  double run();   // seconds from the first connect until the last request started was over
+  double run();  // seconds from the first connect until the last request started was over
 
   // For clients.
   const Options& options() const { return options_; }
@@ -75,8 +75,8 @@ class Runner {
   int epoll_fd_;
   std::vector<std::unique_ptr<Client>> clients_;
   std::priority_queue<Timer> timers_;
-  std::deque<Time> due_;             // requests whose time came while every client was busy
-  std::deque<Client*> waiting_;      // clients that could take one
+  std::deque<Time> due_;         // requests whose time came while every client was busy
+  std::deque<Client*> waiting_;  // clients that could take one
   Time start_{}, end_{}, next_due_{}, next_scan_{}, last_progress_{}, stopped_{};
   std::uint64_t made_due_ = 0;
   unsigned logged_ = 0;

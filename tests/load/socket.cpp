@@ -86,7 +86,7 @@ void Client::read_some() {
 }
 
 void Client::on_timer() {
-  if (wake_at_ == Time{} || Clock::now() < wake_at_) return;   // overtaken by an earlier one
+  if (wake_at_ == Time{} || Clock::now() < wake_at_) return;  // overtaken by an earlier one
   wake_at_ = Time{};
   if (state_ == State::Open) return on_drip();
   if (state_ == State::Closed) open();
@@ -148,6 +148,8 @@ void Client::reopen(bool reset) {
   open();
 }
 
-void Client::fail(Failure kind, const char* detail, std::size_t target) { runner_.count_failure(kind, id_, detail, target); }
+void Client::fail(Failure kind, const char* detail, std::size_t target) {
+  runner_.count_failure(kind, id_, detail, target);
+}
 
 }  // namespace prefork::load

@@ -28,7 +28,7 @@ class Client {
   void on_events(std::uint32_t events);
   void on_timer();
   void check_deadline(Time now);
-  void abandon();   // the run is over: what is under way is counted as unfinished
+  void abandon();  // the run is over: what is under way is counted as unfinished
 
   // With --rate, a request became due while this client had told the runner that it waits for one.
   virtual void on_request_due() = 0;
@@ -40,12 +40,12 @@ class Client {
 
   virtual void on_open() = 0;
   virtual void on_bytes(std::string_view bytes) = 0;
-  virtual void on_end(int error) = 0;   // 0: the server closed; else errno. The connection still exists: call reopen().
+  virtual void on_end(int error) = 0;  // 0: the server closed; else errno. The connection still exists: call reopen().
   virtual void on_writable() = 0;
-  virtual void on_drip() {}             // a timer set by wake_in() while Open
-  virtual void on_late(Time now) = 0;   // regular look at deadlines while Open
+  virtual void on_drip() {}            // a timer set by wake_in() while Open
+  virtual void on_late(Time now) = 0;  // regular look at deadlines while Open
 
-  std::size_t send_some(std::string_view bytes);   // what the kernel took; 0 when it takes no more
+  std::size_t send_some(std::string_view bytes);  // what the kernel took; 0 when it takes no more
   void watch(bool read, bool write);
   void wake_in(std::chrono::milliseconds delay);
   void hang_up(bool reset);
@@ -66,9 +66,9 @@ class Client {
 
   int fd_ = -1;
   std::uint32_t watched_ = 0;
-  std::uint64_t incarnation_ = 0;   // grows with every hang-up; a callback that changed it ended this event's work
+  std::uint64_t incarnation_ = 0;  // grows with every hang-up; a callback that changed it ended this event's work
   Time opened_{};
-  Time wake_at_{};                   // the one timer that counts; Time{}: none
+  Time wake_at_{};  // the one timer that counts; Time{}: none
 };
 
 }  // namespace prefork::load

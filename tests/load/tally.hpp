@@ -19,12 +19,12 @@ enum class Failure : unsigned {
   ResetInHead,
   ResetInBody,
   Timeout,
-  BadAnswer,          // not HTTP
+  BadAnswer,  // not HTTP
   Status5xx,
   WrongStatus,
   WrongLength,
   WrongBody,
-  ExtraBytes,         // bytes that no request asked for
+  ExtraBytes,  // bytes that no request asked for
   Count,
 };
 
@@ -41,15 +41,15 @@ struct Tally {
   std::uint64_t ok = 0;
   std::array<std::uint64_t, static_cast<std::size_t>(Failure::Count)> failures{};
   std::map<int, std::uint64_t> statuses;
-  std::map<int, std::uint64_t> ws_closes;      // close codes the server sent
+  std::map<int, std::uint64_t> ws_closes;  // close codes the server sent
   std::uint64_t connects = 0;
-  std::uint64_t closes_announced = 0;          // Connection: close in an answer, or a close frame
-  std::uint64_t closed_idle = 0;               // the server hung up while nothing was asked
-  std::uint64_t unanswered_after_close = 0;    // pipelined behind an answer that announced the close
-  std::uint64_t aborted = 0;                   // we vanished, as the mode says
-  std::uint64_t slow_cut = 0;                  // the server ended a slow request: 408 or a close
-  std::uint64_t unfinished = 0;                // still under way when the run ended
-  std::uint64_t informational = 0;             // 1xx heads
+  std::uint64_t closes_announced = 0;        // Connection: close in an answer, or a close frame
+  std::uint64_t closed_idle = 0;             // the server hung up while nothing was asked
+  std::uint64_t unanswered_after_close = 0;  // pipelined behind an answer that announced the close
+  std::uint64_t aborted = 0;                 // we vanished, as the mode says
+  std::uint64_t slow_cut = 0;                // the server ended a slow request: 408 or a close
+  std::uint64_t unfinished = 0;              // still under way when the run ended
+  std::uint64_t informational = 0;           // 1xx heads
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
   std::vector<PerTarget> targets;

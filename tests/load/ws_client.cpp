@@ -21,7 +21,8 @@ void WsClient::on_open() {
   parser_.begin(false);
   due_ = sent_ = Clock::now();
   out_ = "GET " + runner_.mix()[0].target + " HTTP/1.1\r\nHost: " + options.host + ":" + options.port +
-         "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + kKey + "\r\n";
+         "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + kKey +
+         "\r\n";
   for (const auto& line : options.headers) out_ += line + "\r\n";
   out_ += "\r\n";
   flush();
@@ -101,7 +102,8 @@ bool WsClient::on_message_part() {
 
 void WsClient::on_close_frame() {
   const auto payload = frames_.payload();
-  const int code = payload.size() < 2 ? 1005 : static_cast<unsigned char>(payload[0]) << 8 | static_cast<unsigned char>(payload[1]);
+  const int code =
+      payload.size() < 2 ? 1005 : static_cast<unsigned char>(payload[0]) << 8 | static_cast<unsigned char>(payload[1]);
   ++runner_.tally().ws_closes[code];
   ++runner_.tally().closes_announced;
   append_masked_frame(out_, Opcode::Close, payload.substr(0, 2), 0x5a5a5a5a);
@@ -138,9 +140,10 @@ void WsClient::flush() {
 
 void WsClient::on_end(int error) {
   const char* detail = error == 0 ? "closed" : std::strerror(error);
-  if (waiting_) return drop(frames_.partial() || in_message_ ? Failure::ResetInBody : Failure::ResetBeforeAnswer, detail);
+  if (waiting_)
+    return drop(frames_.partial() || in_message_ ? Failure::ResetInBody : Failure::ResetBeforeAnswer, detail);
   if (!upgraded_) return drop(Failure::ResetBeforeAnswer, "closed in the handshake");
-  ++runner_.tally().closed_idle;   // without a close frame
+  ++runner_.tally().closed_idle;  // without a close frame
   reopen();
 }
 
@@ -154,7 +157,8 @@ void WsClient::drop(Failure kind, const char* detail) {
 }
 
 void WsClient::on_late(Time now) {
-  if ((waiting_ || !upgraded_) && now - sent_ > runner_.options().timeout) return drop(Failure::Timeout, "no message in time");
+  if ((waiting_ || !upgraded_) && now - sent_ > runner_.options().timeout)
+    return drop(Failure::Timeout, "no message in time");
   if (!waiting_ && upgraded_ && runner_.stopping()) start_message();
 }
 

@@ -36,10 +36,10 @@ class WsClient final : public Client {
   AnswerParser parser_;
   FrameReader frames_;
   bool upgraded_ = false;
-  bool waiting_ = false;       // a message was sent and has not come back
+  bool waiting_ = false;  // a message was sent and has not come back
   Time due_{}, sent_{};
   std::string expected_, received_;
-  bool in_message_ = false;    // between the first and the last fragment
+  bool in_message_ = false;  // between the first and the last fragment
   std::string out_;
 };
 

@@ -10,7 +10,8 @@ void append_masked_frame(std::string& out, Opcode opcode, std::string_view paylo
   const int length_bytes = length < 126 ? 0 : length < 65536 ? 2 : 8;
   out += static_cast<char>(0x80 | (length_bytes == 0 ? length : length_bytes == 2 ? 126 : 127));
   for (int i = length_bytes - 1; i >= 0; --i) out += static_cast<char>(length >> (8 * i));
-  const std::array<char, 4> key{static_cast<char>(mask >> 24), static_cast<char>(mask >> 16), static_cast<char>(mask >> 8), static_cast<char>(mask)};
+  const std::array<char, 4> key{static_cast<char>(mask >> 24), static_cast<char>(mask >> 16),
+                                static_cast<char>(mask >> 8), static_cast<char>(mask)};
   out.append(key.data(), key.size());
   const auto at = out.size();
   out += payload;

@@ -21,14 +21,14 @@ class FrameReader {
 
   Opcode opcode() const { return opcode_; }
   bool final() const { return final_; }
-  std::string_view payload() const { return payload_; }   // valid until the next call
+  std::string_view payload() const { return payload_; }  // valid until the next call
   bool partial() const { return !buffer_.empty(); }
 
  private:
   Event parse(std::string_view bytes, std::size_t& used);
 
-  std::string buffer_;     // a frame that was cut by the end of a read
-  std::string whole_;      // keeps payload_ alive when it came from buffer_
+  std::string buffer_;  // a frame that was cut by the end of a read
+  std::string whole_;   // keeps payload_ alive when it came from buffer_
   Opcode opcode_ = Opcode::Text;
   bool final_ = true;
   std::string_view payload_;

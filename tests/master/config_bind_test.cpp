@@ -22,21 +22,29 @@ TEST_P(BindAddressText, IsReadAndWrittenBack) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Forms, BindAddressText,
-                         testing::Values(Case{"127.0.0.1:9000", {Kind::Tcp, "127.0.0.1", 9000, "", -1}}, Case{"localhost", {Kind::Tcp, "localhost", 8000, "", -1}},
-                                         Case{"LOCALHOST:1", {Kind::Tcp, "localhost", 1, "", -1}}, Case{":8080", {Kind::Tcp, "", 8080, "", -1}},
-                                         Case{"0.0.0.0:0", {Kind::Tcp, "0.0.0.0", 0, "", -1}}, Case{"[::1]:9000", {Kind::Tcp, "::1", 9000, "", -1}},
-                                         Case{"[::]", {Kind::Tcp, "::", 8000, "", -1}}, Case{"[fe80::1%eth0]:80", {Kind::Tcp, "fe80::1%eth0", 80, "", -1}},
-                                         Case{"tcp://10.0.0.1:80", {Kind::Tcp, "10.0.0.1", 80, "", -1}}, Case{"unix:/run/a.sock", {Kind::Unix, "", 0, "/run/a.sock", -1}},
-                                         Case{"unix:///run/a.sock", {Kind::Unix, "", 0, "/run/a.sock", -1}}, Case{"unix:a.sock", {Kind::Unix, "", 0, "a.sock", -1}},
-                                         Case{"unix:@name", {Kind::AbstractUnix, "", 0, "name", -1}}, Case{"fd://3", {Kind::Descriptor, "", 0, "", 3}}));
+                         testing::Values(Case{"127.0.0.1:9000", {Kind::Tcp, "127.0.0.1", 9000, "", -1}},
+                                         Case{"localhost", {Kind::Tcp, "localhost", 8000, "", -1}},
+                                         Case{"LOCALHOST:1", {Kind::Tcp, "localhost", 1, "", -1}},
+                                         Case{":8080", {Kind::Tcp, "", 8080, "", -1}},
+                                         Case{"0.0.0.0:0", {Kind::Tcp, "0.0.0.0", 0, "", -1}},
+                                         Case{"[::1]:9000", {Kind::Tcp, "::1", 9000, "", -1}},
+                                         Case{"[::]", {Kind::Tcp, "::", 8000, "", -1}},
+                                         Case{"[fe80::1%eth0]:80", {Kind::Tcp, "fe80::1%eth0", 80, "", -1}},
+                                         Case{"tcp://10.0.0.1:80", {Kind::Tcp, "10.0.0.1", 80, "", -1}},
+                                         Case{"unix:/run/a.sock", {Kind::Unix, "", 0, "/run/a.sock", -1}},
+                                         Case{"unix:///run/a.sock", {Kind::Unix, "", 0, "/run/a.sock", -1}},
+                                         Case{"unix:a.sock", {Kind::Unix, "", 0, "a.sock", -1}},
+                                         Case{"unix:@name", {Kind::AbstractUnix, "", 0, "name", -1}},
+                                         Case{"fd://3", {Kind::Descriptor, "", 0, "", 3}}));
 
 class BadBindAddress : public testing::TestWithParam<const char*> {};
 
 TEST_P(BadBindAddress, IsRefused) { EXPECT_FALSE(parse_bind_address(GetParam())) << GetParam(); }
 
 INSTANTIATE_TEST_SUITE_P(Forms, BadBindAddress,
-                         testing::Values("", "host:", "host:x", "host:-1", "host:65536", "host:80:90", "::1", "[::1", "[]:80", "[::1]80", "[host]:80", "http://host:80",
-                                         "a b:80", "unix:", "unix:@", "unix://", "fd://", "fd://x", "fd://-1", "127.0.0.1:8000/path"));
+                         testing::Values("", "host:", "host:x", "host:-1", "host:65536", "host:80:90", "::1", "[::1",
+                                         "[]:80", "[::1]80", "[host]:80", "http://host:80", "a b:80", "unix:", "unix:@",
+                                         "unix://", "fd://", "fd://x", "fd://-1", "127.0.0.1:8000/path"));
 
 TEST(BindAddress, UnixPathsThatTheKernelCannotHoldAreRefused) {
   EXPECT_TRUE(parse_bind_address("unix:/" + std::string(106, 'a')));

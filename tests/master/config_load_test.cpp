@@ -79,8 +79,11 @@ TEST_F(ConfigLoad, LaterSourcesWin) {
   EXPECT_EQ(line.config.threads, 3);
   EXPECT_EQ(line.config.timeout, 4s);
   EXPECT_EQ(line.config.backlog, 5);
-  const std::map<std::string, std::string> expected = {{"workers", "gunicorn.conf.py:1"}, {"keepalive", "gunicorn.conf.py:5"}, {"threads", "PREFORK_THREADS"},
-                                                       {"timeout", "GUNICORN_CMD_ARGS: --timeout"}, {"backlog", "--backlog"}};
+  const std::map<std::string, std::string> expected = {{"workers", "gunicorn.conf.py:1"},
+                                                       {"keepalive", "gunicorn.conf.py:5"},
+                                                       {"threads", "PREFORK_THREADS"},
+                                                       {"timeout", "GUNICORN_CMD_ARGS: --timeout"},
+                                                       {"backlog", "--backlog"}};
   EXPECT_EQ(line.origins, expected);
 }
 
@@ -93,7 +96,11 @@ TEST_F(ConfigLoad, PreforksFileComesBeforeGunicorns) {
 }
 
 TEST_F(ConfigLoad, PlatformVariables) {
-  environment_.insert({{"PORT", "5000"}, {"WEB_CONCURRENCY", "3"}, {"FORWARDED_ALLOW_IPS", "*"}, {"SENDFILE", "no"}, {"SCRIPT_NAME", "/app"}});
+  environment_.insert({{"PORT", "5000"},
+                       {"WEB_CONCURRENCY", "3"},
+                       {"FORWARDED_ALLOW_IPS", "*"},
+                       {"SENDFILE", "no"},
+                       {"SCRIPT_NAME", "/app"}});
   const Config config = load({}).config;
   EXPECT_EQ(config.bind, Config::Strings{"0.0.0.0:5000"});
   EXPECT_EQ(config.workers, 3);
@@ -164,24 +171,32 @@ struct WrongLine {
 };
 class WrongCommandLine : public ConfigLoad, public testing::WithParamInterface<WrongLine> {};
 
-TEST_P(WrongCommandLine, NamesTheFlagWhatWasGivenAndWhatIsAllowed) { EXPECT_EQ(refusal(GetParam().arguments), GetParam().refusal); }
+TEST_P(WrongCommandLine, NamesTheFlagWhatWasGivenAndWhatIsAllowed) {
+  EXPECT_EQ(refusal(GetParam().arguments), GetParam().refusal);
+}
 
 INSTANTIATE_TEST_SUITE_P(
     Lines, WrongCommandLine,
-    testing::Values(WrongLine{{"--threads", "abc"}, "2 --threads: 'abc' given; allowed: a whole number from 1 to 4096"},
-                    WrongLine{{"--threads"}, "2 --threads: no value given; allowed: a whole number from 1 to 4096"},
-                    WrongLine{{"--thread", "2"}, "2 --thread is no option; did you mean --threads?"},
-                    WrongLine{{"--frobnicate"}, "2 --frobnicate is no option; see prefork --help"},
-                    WrongLine{{"-w", "x", "a:b"}, "2 -w: 'x' given; allowed: a whole number from 1 to 4096, or auto"},
-                    WrongLine{{"a:b", "c:d"}, "2 'c:d' given after the application a:b; allowed: one application"},
-                    WrongLine{{"--reload=maybe"}, "2 --reload: 'maybe' given; allowed: true or false"},
-                    WrongLine{{"-b", "a:1", "-b", "b:x"}, "2 -b: 'b:x' given; allowed: HOST, HOST:PORT, :PORT, [IPV6]:PORT, tcp://HOST:PORT, unix:PATH, unix:@NAME "
-                                                          "or fd://NUMBER"},
-                    WrongLine{{"app.py"}, "2 APP: 'app.py' given, which is a file; did you mean 'app:application'?"},
-                    WrongLine{{"./src/app.py:app"}, "2 APP: './src/app.py:app' given, which is a file; did you mean 'src.app:app'?"},
-                    WrongLine{{"-k", "sync", "--interface", "asgi"}, "2 -k: 'sync' given, which is wsgi, beside interface 'asgi'; allowed: one of them"},
-                    WrongLine{{"--user", "no-such-user"}, "2 --user: 'no-such-user' given; allowed: a user's name or number"},
-                    WrongLine{{"--health-path", "livez"}, "2 --health-path: 'livez' given; allowed: paths that start with /, separated by commas"}));
+    testing::Values(
+        WrongLine{{"--threads", "abc"}, "2 --threads: 'abc' given; allowed: a whole number from 1 to 4096"},
+        WrongLine{{"--threads"}, "2 --threads: no value given; allowed: a whole number from 1 to 4096"},
+        WrongLine{{"--thread", "2"}, "2 --thread is no option; did you mean --threads?"},
+        WrongLine{{"--frobnicate"}, "2 --frobnicate is no option; see prefork --help"},
+        WrongLine{{"-w", "x", "a:b"}, "2 -w: 'x' given; allowed: a whole number from 1 to 4096, or auto"},
+        WrongLine{{"a:b", "c:d"}, "2 'c:d' given after the application a:b; allowed: one application"},
+        WrongLine{{"--reload=maybe"}, "2 --reload: 'maybe' given; allowed: true or false"},
+        WrongLine{
+            {"-b", "a:1", "-b", "b:x"},
+            "2 -b: 'b:x' given; allowed: HOST, HOST:PORT, :PORT, [IPV6]:PORT, tcp://HOST:PORT, unix:PATH, unix:@NAME "
+            "or fd://NUMBER"},
+        WrongLine{{"app.py"}, "2 APP: 'app.py' given, which is a file; did you mean 'app:application'?"},
+        WrongLine{{"./src/app.py:app"},
+                  "2 APP: './src/app.py:app' given, which is a file; did you mean 'src.app:app'?"},
+        WrongLine{{"-k", "sync", "--interface", "asgi"},
+                  "2 -k: 'sync' given, which is wsgi, beside interface 'asgi'; allowed: one of them"},
+        WrongLine{{"--user", "no-such-user"}, "2 --user: 'no-such-user' given; allowed: a user's name or number"},
+        WrongLine{{"--health-path", "livez"},
+                  "2 --health-path: 'livez' given; allowed: paths that start with /, separated by commas"}));
 
 struct ClassCase {
   const char* name;
@@ -197,12 +212,15 @@ TEST_P(WorkerClassName, MeansAnInterface) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Names, WorkerClassName,
-                         testing::Values(ClassCase{"sync", "wsgi", "auto"}, ClassCase{"gthread", "wsgi", "auto"}, ClassCase{"asgi", "asgi", "auto"},
-                                         ClassCase{"uvicorn.workers.UvicornWorker", "asgi", "auto"}, ClassCase{"uvicorn_worker.UvicornWorker", "asgi", "auto"},
+                         testing::Values(ClassCase{"sync", "wsgi", "auto"}, ClassCase{"gthread", "wsgi", "auto"},
+                                         ClassCase{"asgi", "asgi", "auto"},
+                                         ClassCase{"uvicorn.workers.UvicornWorker", "asgi", "auto"},
+                                         ClassCase{"uvicorn_worker.UvicornWorker", "asgi", "auto"},
                                          ClassCase{"uvicorn.workers.UvicornH11Worker", "asgi", "asyncio"}));
 
 TEST_F(ConfigLoad, OtherWorkerClassesSayWhatToDo) {
-  for (const char* name : {"gevent", "gevent_pywsgi", "eventlet"}) EXPECT_THAT(refusal({"-k", name}), HasSubstr("Use threads instead")) << name;
+  for (const char* name : {"gevent", "gevent_pywsgi", "eventlet"})
+    EXPECT_THAT(refusal({"-k", name}), HasSubstr("Use threads instead")) << name;
   EXPECT_THAT(refusal({"-k", "tornado"}), HasSubstr("2 -k: 'tornado' given; Tornado"));
   EXPECT_THAT(refusal({"-k", "my.Worker"}), HasSubstr("post_worker_init"));
   write("gunicorn.conf.py", "class Worker: pass\nworker_class = Worker\n");
@@ -222,39 +240,49 @@ TEST_P(ForeignFlags, MeanASetting) {
 
 INSTANTIATE_TEST_SUITE_P(
     Flags, ForeignFlags,
-    testing::Values(AliasCase{{"--host", "0.0.0.0", "--port", "80"}, [](const Config& c) { return c.bind == Config::Strings{"0.0.0.0:80"}; }},
-                    AliasCase{{"--port", "80"}, [](const Config& c) { return c.bind == Config::Strings{"127.0.0.1:80"}; }},
-                    AliasCase{{"--host", "::"}, [](const Config& c) { return c.bind == Config::Strings{"[::]:8000"}; }},
-                    AliasCase{{"--uds", "/a"}, [](const Config& c) { return c.bind == Config::Strings{"unix:/a"}; }},
-                    AliasCase{{"--fd", "3"}, [](const Config& c) { return c.bind_addresses[0].fd == 3; }},
-                    AliasCase{{"--reload-dir", "a", "--reload-dir", "b"}, [](const Config& c) { return c.reload_dirs.size() == 2; }},
-                    AliasCase{{"--reload-include", "*.html", "--reload-exclude", "x"}, [](const Config& c) { return c.reload_includes.size() + c.reload_excludes.size() == 2; }},
-                    AliasCase{{"--factory"}, [](const Config& c) { return c.factory; }},
-                    AliasCase{{"--app-dir", "src"}, [](const Config& c) { return c.pythonpath == Config::Strings{"src"}; }},
-                    AliasCase{{"--proxy-headers"}, [](const Config& c) { return c.proxy_headers; }},
-                    AliasCase{{"--no-proxy-headers"}, [](const Config& c) { return !c.proxy_headers; }},
-                    AliasCase{{"--no-server-header", "--no-date-header"}, [](const Config& c) { return !c.server_header && !c.date_header; }},
-                    AliasCase{{"--header", "A:1", "--header", "B: 2"}, [](const Config& c) { return c.header == Config::Strings{"A:1", "B: 2"}; }},
-                    AliasCase{{"--limit-concurrency", "9"}, [](const Config& c) { return c.limit_concurrency == 9; }},
-                    AliasCase{{"--limit-max-requests", "9"}, [](const Config& c) { return c.max_requests == 9; }},
-                    AliasCase{{"--timeout-keep-alive", "9"}, [](const Config& c) { return c.keepalive == 9s; }},
-                    AliasCase{{"--timeout-graceful-shutdown", "9"}, [](const Config& c) { return c.graceful_timeout == 9s; }},
-                    AliasCase{{"--ws-max-size", "9"}, [](const Config& c) { return c.websocket_max_message_size == 9; }},
-                    AliasCase{{"--ws-ping-interval", "9", "--ws-ping-timeout", "8"}, [](const Config& c) { return c.ws_ping_interval == 9s && c.ws_ping_timeout == 8s; }},
-                    AliasCase{{"--lifespan", "off"}, [](const Config& c) { return c.asgi_lifespan == "off"; }},
-                    AliasCase{{"--loop", "uvloop"}, [](const Config& c) { return c.asgi_loop == "uvloop"; }},
-                    AliasCase{{"--interface", "asgi2"}, [](const Config& c) { return c.interface == "asgi"; }},
-                    AliasCase{{"--access-log"}, [](const Config& c) { return c.accesslog == "-"; }},
-                    AliasCase{{"--access-logfile", "x", "--no-access-log"}, [](const Config& c) { return c.accesslog.empty(); }},
-                    AliasCase{{"--http", "httptools", "--ws", "auto"}, [](const Config& c) { return c.app.empty(); }},
-                    AliasCase{{"--workers-max-rss", "100"}, [](const Config& c) { return c.max_worker_rss == 100u << 20; }},
-                    AliasCase{{"--blocking-threads", "4"}, [](const Config& c) { return c.threads == 4; }},
-                    AliasCase{{"--app", "echo"}, [](const Config& c) { return c.builtin_app == "echo" && c.app.empty(); }},
-                    AliasCase{{"--app", "a:b"}, [](const Config& c) { return c.app == "a:b"; }}));
+    testing::Values(
+        AliasCase{{"--host", "0.0.0.0", "--port", "80"},
+                  [](const Config& c) { return c.bind == Config::Strings{"0.0.0.0:80"}; }},
+        AliasCase{{"--port", "80"}, [](const Config& c) { return c.bind == Config::Strings{"127.0.0.1:80"}; }},
+        AliasCase{{"--host", "::"}, [](const Config& c) { return c.bind == Config::Strings{"[::]:8000"}; }},
+        AliasCase{{"--uds", "/a"}, [](const Config& c) { return c.bind == Config::Strings{"unix:/a"}; }},
+        AliasCase{{"--fd", "3"}, [](const Config& c) { return c.bind_addresses[0].fd == 3; }},
+        AliasCase{{"--reload-dir", "a", "--reload-dir", "b"},
+                  [](const Config& c) { return c.reload_dirs.size() == 2; }},
+        AliasCase{{"--reload-include", "*.html", "--reload-exclude", "x"},
+                  [](const Config& c) { return c.reload_includes.size() + c.reload_excludes.size() == 2; }},
+        AliasCase{{"--factory"}, [](const Config& c) { return c.factory; }},
+        AliasCase{{"--app-dir", "src"}, [](const Config& c) { return c.pythonpath == Config::Strings{"src"}; }},
+        AliasCase{{"--proxy-headers"}, [](const Config& c) { return c.proxy_headers; }},
+        AliasCase{{"--no-proxy-headers"}, [](const Config& c) { return !c.proxy_headers; }},
+        AliasCase{{"--no-server-header", "--no-date-header"},
+                  [](const Config& c) { return !c.server_header && !c.date_header; }},
+        AliasCase{{"--header", "A:1", "--header", "B: 2"},
+                  [](const Config& c) {
+                    return c.header == Config::Strings{"A:1", "B: 2"};
+                  }},
+        AliasCase{{"--limit-concurrency", "9"}, [](const Config& c) { return c.limit_concurrency == 9; }},
+        AliasCase{{"--limit-max-requests", "9"}, [](const Config& c) { return c.max_requests == 9; }},
+        AliasCase{{"--timeout-keep-alive", "9"}, [](const Config& c) { return c.keepalive == 9s; }},
+        AliasCase{{"--timeout-graceful-shutdown", "9"}, [](const Config& c) { return c.graceful_timeout == 9s; }},
+        AliasCase{{"--ws-max-size", "9"}, [](const Config& c) { return c.websocket_max_message_size == 9; }},
+        AliasCase{{"--ws-ping-interval", "9", "--ws-ping-timeout", "8"},
+                  [](const Config& c) { return c.ws_ping_interval == 9s && c.ws_ping_timeout == 8s; }},
+        AliasCase{{"--lifespan", "off"}, [](const Config& c) { return c.asgi_lifespan == "off"; }},
+        AliasCase{{"--loop", "uvloop"}, [](const Config& c) { return c.asgi_loop == "uvloop"; }},
+        AliasCase{{"--interface", "asgi2"}, [](const Config& c) { return c.interface == "asgi"; }},
+        AliasCase{{"--access-log"}, [](const Config& c) { return c.accesslog == "-"; }},
+        AliasCase{{"--access-logfile", "x", "--no-access-log"}, [](const Config& c) { return c.accesslog.empty(); }},
+        AliasCase{{"--http", "httptools", "--ws", "auto"}, [](const Config& c) { return c.app.empty(); }},
+        AliasCase{{"--workers-max-rss", "100"}, [](const Config& c) { return c.max_worker_rss == 100u << 20; }},
+        AliasCase{{"--blocking-threads", "4"}, [](const Config& c) { return c.threads == 4; }},
+        AliasCase{{"--app", "echo"}, [](const Config& c) { return c.builtin_app == "echo" && c.app.empty(); }},
+        AliasCase{{"--app", "a:b"}, [](const Config& c) { return c.app == "a:b"; }}));
 
 TEST_F(ConfigLoad, ForeignFlagsAreSaidAtDebugLevel) {
   EXPECT_TRUE(has_notice(load({"--port", "80"}), Notice::Level::Debug, "--port of uvicorn"));
-  EXPECT_TRUE(has_notice(load({"--timeout-keep-alive", "8"}), Notice::Level::Debug, "--timeout-keep-alive is the setting keepalive here"));
+  EXPECT_TRUE(has_notice(load({"--timeout-keep-alive", "8"}), Notice::Level::Debug,
+                         "--timeout-keep-alive is the setting keepalive here"));
   EXPECT_TRUE(load({"--keep-alive", "8"}).notices.empty());
 }
 
@@ -266,7 +294,8 @@ TEST_F(ConfigLoad, EnvironmentListsAndNearMisses) {
   const CommandLine line = load({});
   EXPECT_EQ(line.config.bind, (Config::Strings{"a:1", "b:2"}));
   EXPECT_EQ(line.config.raw_env, (Config::Strings{"A=1,2", "B=3"}));
-  EXPECT_TRUE(has_notice(line, Notice::Level::Warning, "PREFORK_WORKRES is no setting and is ignored; did you mean PREFORK_WORKERS?"));
+  EXPECT_TRUE(has_notice(line, Notice::Level::Warning,
+                         "PREFORK_WORKRES is no setting and is ignored; did you mean PREFORK_WORKERS?"));
   EXPECT_EQ(line.notices.size(), 1u);
 }
 
@@ -298,7 +327,7 @@ TEST_F(ConfigLoad, ReloadReadsTheFileAgain) {
   write("gunicorn.conf.py", "workers = 2\npidfile = 'a'\n");
   CommandLine line = load({"--threads", "4"});
   write("gunicorn.conf.py", "workers = 3\npidfile = 'b'\ndef on_reload(server): pass\n");
-  std::filesystem::current_path("/");   // as after --chdir
+  std::filesystem::current_path("/");  // as after --chdir
   line = reload_config(line);
   EXPECT_EQ(line.config.workers, 3);
   EXPECT_EQ(line.config.threads, 4);
@@ -310,7 +339,8 @@ TEST_F(ConfigLoad, ReloadReadsTheFileAgain) {
 }
 
 TEST(SplitShellWords, AsAShellDoes) {
-  EXPECT_EQ(split_shell_words("-w 2  --bind='a b' \"x\\\"y\" '' c\\ d"), (std::vector<std::string>{"-w", "2", "--bind=a b", "x\"y", "", "c d"}));
+  EXPECT_EQ(split_shell_words("-w 2  --bind='a b' \"x\\\"y\" '' c\\ d"),
+            (std::vector<std::string>{"-w", "2", "--bind=a b", "x\"y", "", "c d"}));
   EXPECT_FALSE(split_shell_words("'open"));
   EXPECT_FALSE(split_shell_words("open\\"));
   EXPECT_TRUE(split_shell_words("  ")->empty());

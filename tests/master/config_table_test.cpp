@@ -33,7 +33,9 @@ TEST(ConfigTable, ASettingIsStoredOrItsFateIsTold) {
 }
 
 TEST(ConfigTable, WhatIsCheckedSaysWhatIsAllowed) {
-  for_each_setting([](const Setting& setting) { EXPECT_TRUE(setting.check == nullptr || setting.allowed[0] != '\0') << setting.name; });
+  for_each_setting([](const Setting& setting) {
+    EXPECT_TRUE(setting.check == nullptr || setting.allowed[0] != '\0') << setting.name;
+  });
 }
 
 TEST(ConfigTable, CountsGunicornsSettings) {

@@ -46,7 +46,8 @@ TEST(ConfigValue, DurationsTakeFractionsAndUnits) {
 TEST(ConfigValue, APositiveTimeNeverBecomesOff) { EXPECT_EQ(with("timeout", "0.0001").timeout, 1ms); }
 
 TEST(ConfigValue, BadDurationsAreRefused) {
-  for (const char* text : {"", "abc", "-1", "1d", "nan", "inf", "1e300", "s", "1 2"}) EXPECT_NE(problem_of("timeout", text), "") << text;
+  for (const char* text : {"", "abc", "-1", "1d", "nan", "inf", "1e300", "s", "1 2"})
+    EXPECT_NE(problem_of("timeout", text), "") << text;
   EXPECT_EQ(problem_of("timeout", "abc"), "'abc' given; allowed: seconds, such as 30, 0.5, 200ms or 2m");
   EXPECT_NE(problem_of("timeout", {Kind::Bool, "true", {}}), "");
 }
@@ -67,9 +68,11 @@ TEST(ConfigValue, IntegersHaveLimits) {
   EXPECT_EQ(with("backlog", "0x10").backlog, 16);
   EXPECT_EQ(with("backlog", "1_000").backlog, 1000);
   EXPECT_EQ(problem_of("workers", "0"), "'0' given; allowed: a whole number from 1 to 4096, or auto");
-  for (const char* text : {"", "x", "1.5", "-1", "99999999999999999999", "--5"}) EXPECT_NE(problem_of("backlog", text), "") << text;
+  for (const char* text : {"", "x", "1.5", "-1", "99999999999999999999", "--5"})
+    EXPECT_NE(problem_of("backlog", text), "") << text;
   EXPECT_NE(problem_of("backlog", {Kind::None, "", {}}), "");
-  EXPECT_EQ(problem_of("backlog", {Kind::Other, "Decimal", {}}), "an object of type Decimal given; allowed: a whole number from 1");
+  EXPECT_EQ(problem_of("backlog", {Kind::Other, "Decimal", {}}),
+            "an object of type Decimal given; allowed: a whole number from 1");
 }
 
 TEST(ConfigValue, ModesAreOctalWithALeadingZero) {
@@ -128,8 +131,10 @@ TEST(ConfigValue, LiteralsAreThoseOfPythonAndJson) {
 }
 
 TEST(ConfigCheck, NetworksHaveNoHostBits) {
-  for (const char* good : {"*", "127.0.0.1", "::1", "10.0.0.0/8", "fd00::/8", "0.0.0.0/0"}) EXPECT_TRUE(check::network(good)) << good;
-  for (const char* bad : {"", "localhost", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/", "fd00::1/8", "1.2.3"}) EXPECT_FALSE(check::network(bad)) << bad;
+  for (const char* good : {"*", "127.0.0.1", "::1", "10.0.0.0/8", "fd00::/8", "0.0.0.0/0"})
+    EXPECT_TRUE(check::network(good)) << good;
+  for (const char* bad : {"", "localhost", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/", "fd00::1/8", "1.2.3"})
+    EXPECT_FALSE(check::network(bad)) << bad;
 }
 
 TEST(ConfigCheck, HeaderFieldsCarryNoControlCharacters) {
@@ -138,15 +143,19 @@ TEST(ConfigCheck, HeaderFieldsCarryNoControlCharacters) {
 }
 
 TEST(ConfigCheck, SyslogAndStatsdAddresses) {
-  for (const char* good : {"udp://localhost:514", "tcp://10.0.0.1", "unix:///dev/log", "unix:///dev/log#stream"}) EXPECT_TRUE(check::syslog_address(good)) << good;
-  for (const char* bad : {"", "localhost:514", "udp://", "unix://", "unix:///dev/log#x", "unix://#dgram"}) EXPECT_FALSE(check::syslog_address(bad)) << bad;
-  for (const char* good : {"localhost:8125", "localhost", "unix:///run/s.sock"}) EXPECT_TRUE(check::statsd_address(good)) << good;
+  for (const char* good : {"udp://localhost:514", "tcp://10.0.0.1", "unix:///dev/log", "unix:///dev/log#stream"})
+    EXPECT_TRUE(check::syslog_address(good)) << good;
+  for (const char* bad : {"", "localhost:514", "udp://", "unix://", "unix:///dev/log#x", "unix://#dgram"})
+    EXPECT_FALSE(check::syslog_address(bad)) << bad;
+  for (const char* good : {"localhost:8125", "localhost", "unix:///run/s.sock"})
+    EXPECT_TRUE(check::statsd_address(good)) << good;
   for (const char* bad : {"", ":8125", "fd://3"}) EXPECT_FALSE(check::statsd_address(bad)) << bad;
 }
 
 TEST(ConfigCheck, StickyKeys) {
   for (const char* good : {"ip", "cookie:sid", "header:X-Tenant"}) EXPECT_TRUE(check::sticky_key(good)) << good;
-  for (const char* bad : {"", "cookie:", "cookie", "query:a", "header:a b"}) EXPECT_FALSE(check::sticky_key(bad)) << bad;
+  for (const char* bad : {"", "cookie:", "cookie", "query:a", "header:a b"})
+    EXPECT_FALSE(check::sticky_key(bad)) << bad;
 }
 
 }  // namespace

@@ -42,7 +42,9 @@ int memory_file(std::string_view name, std::string_view text) {
 
 std::string Answer::field(std::string_view name) const {
   for (const auto& [field, value] : fields) {
-    if (std::equal(field.begin(), field.end(), name.begin(), name.end(), [](char a, char b) { return lower(a) == lower(b); })) return value;
+    if (std::equal(field.begin(), field.end(), name.begin(), name.end(),
+                   [](char a, char b) { return lower(a) == lower(b); }))
+      return value;
   }
   return {};
 }
@@ -101,7 +103,8 @@ FakeMaster::FakeMaster(shm::Geometry geometry)
   PREFORK_CHECK(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) == 0, "a side socket");
   side_.reset(ends[0]);
   worker_side_.reset(ends[1]);
-  end_ = std::make_unique<shm::MasterEnd>(shm::Parts(region_.bytes(), geometry_), own_bell_.wait.get(), worker_bell_.signal_fd());
+  end_ = std::make_unique<shm::MasterEnd>(shm::Parts(region_.bytes(), geometry_), own_bell_.wait.get(),
+                                          worker_bell_.signal_fd());
   for (std::uint32_t slot = 0; slot < geometry.slots; ++slot) free_.push_back(slot);
 }
 
@@ -129,7 +132,8 @@ bool FakeMaster::start(const std::string& executable, wire::Settings settings) {
   const std::string text = attachment.to_text();
   pid_ = ::fork();
   if (pid_ == 0) {
-    for (const int fd : {attachment.region_fd, attachment.own_bell_fd, attachment.master_bell_fd, attachment.side_fd, attachment.settings_fd}) {
+    for (const int fd : {attachment.region_fd, attachment.own_bell_fd, attachment.master_bell_fd, attachment.side_fd,
+                         attachment.settings_fd}) {
       ::fcntl(fd, F_SETFD, 0);
     }
     ::dup2(log.get(), STDERR_FILENO);
@@ -157,7 +161,8 @@ void FakeMaster::put(wire::Kind kind, std::uint16_t flags, std::uint32_t slot, s
   });
   if (!room || space.data() == nullptr) return;
   if (!payload.empty()) std::memcpy(space.data(), payload.data(), payload.size());
-  end_->requests.commit({static_cast<std::uint16_t>(kind), flags, slot, slots_[slot].generation}, static_cast<std::uint32_t>(payload.size()));
+  end_->requests.commit({static_cast<std::uint16_t>(kind), flags, slot, slots_[slot].generation},
+                        static_cast<std::uint32_t>(payload.size()));
   end_->requests.publish();
   end_->worker_bell.ring();
 }
@@ -187,7 +192,8 @@ void FakeMaster::body(std::uint32_t slot, std::string_view bytes, bool end, bool
     put(wire::Kind::Body, 0, slot, wire::as_bytes(bytes.substr(0, most)));
     bytes.remove_prefix(most);
   }
-  put(wire::Kind::Body, static_cast<std::uint16_t>((end ? wire::kEnd : 0) | (abort ? wire::kEnd | wire::kAbort : 0)), slot, wire::as_bytes(bytes));
+  put(wire::Kind::Body, static_cast<std::uint16_t>((end ? wire::kEnd : 0) | (abort ? wire::kEnd | wire::kAbort : 0)),
+      slot, wire::as_bytes(bytes));
 }
 
 void FakeMaster::credit(std::uint32_t slot, std::uint64_t bytes) {
@@ -231,7 +237,9 @@ void FakeMaster::take(const shm::Record& record) {
     if (wire::read_record(record.payload, ready)) ready_ = ready;
     return;
   }
-  if (record.tag.slot >= slots_.size() || slots_[record.tag.slot].generation != record.tag.generation || !slots_[record.tag.slot].busy) return;
+  if (record.tag.slot >= slots_.size() || slots_[record.tag.slot].generation != record.tag.generation ||
+      !slots_[record.tag.slot].busy)
+    return;
   Answer& answer = answers_[record.tag.slot];
   answer.records += 1;
   if (kind == wire::Kind::Head || kind == wire::Kind::Interim) {
@@ -279,7 +287,9 @@ void FakeMaster::take_file(Answer& answer, const shm::Record& record) {
   message.msg_iovlen = 1;
   message.msg_control = control.data();
   message.msg_controllen = control.size();
-  if (::recvmsg(side_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != static_cast<ssize_t>(sizeof serial) || serial != file.serial) return;
+  if (::recvmsg(side_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != static_cast<ssize_t>(sizeof serial) ||
+      serial != file.serial)
+    return;
   int fd = -1;
   std::memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
   const shm::UniqueFd owned(fd);
@@ -324,7 +334,8 @@ std::string FakeMaster::log() {
   const shm::UniqueFd fd(::open(log_path_.c_str(), O_RDONLY | O_CLOEXEC));
   std::string text;
   std::array<char, 4096> piece{};
-  for (ssize_t got; (got = ::read(fd.get(), piece.data(), piece.size())) > 0;) text.append(piece.data(), static_cast<std::size_t>(got));
+  for (ssize_t got; (got = ::read(fd.get(), piece.data(), piece.size())) > 0;)
+    text.append(piece.data(), static_cast<std::size_t>(got));
   return text;
 }
 

@@ -28,7 +28,7 @@ struct Ask {
   std::string target = "/";
   std::vector<std::pair<std::string, std::string>> fields{{"Host", "kit.example"}};
   std::string body;
-  bool body_follows = false;          // Body records come later: `body` is not sent with the head
+  bool body_follows = false;                       // Body records come later: `body` is not sent with the head
   std::uint64_t announced = wire::kUnknownLength;  // with body_follows
   std::uint8_t http_version = 11;
   std::uint8_t extra_flags = 0;
@@ -42,13 +42,13 @@ struct Answer {
   std::string reason;
   std::vector<std::pair<std::string, std::string>> fields;
   std::string body;
-  std::vector<std::string> pieces;    // as the records had them, the head's first
+  std::vector<std::string> pieces;  // as the records had them, the head's first
   std::vector<std::uint16_t> interim;
   std::uint8_t flags = 0;
   bool ended = false;
   bool aborted = false;
   unsigned records = 0;
-  std::uint64_t credit = 0;           // body bytes that the worker asked for
+  std::uint64_t credit = 0;                        // body bytes that the worker asked for
   std::string field(std::string_view name) const;  // "" when absent; any case
 };
 
@@ -95,8 +95,8 @@ class FakeMaster {
   Answer finish(std::uint32_t slot);
 
   pid_t pid() const { return pid_; }
-  int wait_exit();               // the status as a shell tells it
-  std::string log();             // the worker's standard error so far
+  int wait_exit();    // the status as a shell tells it
+  std::string log();  // the worker's standard error so far
   const std::optional<wire::ReadyRecord>& ready() const { return ready_; }
   shm::MasterEnd& end() { return *end_; }
   std::uint64_t ended() const { return ended_; }

@@ -65,7 +65,8 @@ TEST(Names, NothingElseIsFound) {
     }
   }
   // Bytes that differ from a dash or a letter as upper case differs from lower case.
-  for (const char* text : {"content\rlength", "CONTENT\rLENGTH", "h/st", "\x08ost", "x\rreal\rip"}) EXPECT_EQ(find_name(text), Name::Unknown) << text;
+  for (const char* text : {"content\rlength", "CONTENT\rLENGTH", "h/st", "\x08ost", "x\rreal\rip"})
+    EXPECT_EQ(find_name(text), Name::Unknown) << text;
   EXPECT_EQ(find_name(""), Name::Unknown);
   EXPECT_EQ(find_name(std::string(70000, 'a')), Name::Unknown);
 }

@@ -77,7 +77,8 @@ TEST_F(InboxTest, AFragmentedHeadOnASlotDoesNotTouchTheRequestThatIsOpenThere) {
     const auto space = master.end().requests.try_claim(static_cast<std::uint32_t>(piece.size()));
     ASSERT_NE(space.data(), nullptr);
     std::memcpy(space.data(), piece.data(), piece.size());
-    master.end().requests.commit({static_cast<std::uint16_t>(wire::Kind::Head), flags, slot, job.generation + 1}, static_cast<std::uint32_t>(piece.size()));
+    master.end().requests.commit({static_cast<std::uint16_t>(wire::Kind::Head), flags, slot, job.generation + 1},
+                                 static_cast<std::uint32_t>(piece.size()));
   };
   master.end().claims.offer(slot, job.generation + 1);
   put(wire::kMore, payload.first(100));

@@ -26,7 +26,8 @@ class OutboxTest : public testing::Test {
 };
 
 TEST_F(OutboxTest, AWholeReplyIsOneRecord) {
-  const wire::ReplyField fields[] = {{"X-One", "1", wire::Name::Unknown}, {"Content-Type", "a/b", wire::Name::ContentType}};
+  const wire::ReplyField fields[] = {{"X-One", "1", wire::Name::Unknown},
+                                     {"Content-Type", "a/b", wire::Name::ContentType}};
   ASSERT_TRUE(outbox.try_head(id, {201, 0, "Made", fields}, wire::as_bytes("body"), true, 1000, taken));
   master.pump();
   const auto& answer = master.answer(slot);

@@ -27,9 +27,13 @@ class TestApp : public worker::Application {
   std::function<void(Exchange&)> handle_;
 };
 
-std::string target(Exchange& exchange) { return std::string(exchange.request().text(exchange.request().head().target)); }
+std::string target(Exchange& exchange) {
+  return std::string(exchange.request().text(exchange.request().head().target));
+}
 
-void answer(Exchange& exchange, std::string_view body) { (void)exchange.send_head({200, 0, {}, {}}, wire::as_bytes(body), true); }
+void answer(Exchange& exchange, std::string_view body) {
+  (void)exchange.send_head({200, 0, {}, {}}, wire::as_bytes(body), true);
+}
 
 // Reads the whole body; "aborted" when it broke off.
 std::string read_all(Exchange& exchange) {
@@ -151,19 +155,22 @@ TEST_F(SyncRunnerTest, LargeBodiesOfSeveralThreadsCrossASmallRing) {
     ask.target = name;
     slots.push_back(master.send(ask));
   }
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(master.finish(slots[i]).body, std::string(50000 * 21, static_cast<char>('a' + i)));
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(master.finish(slots[i]).body, std::string(50000 * 21, static_cast<char>('a' + i)));
 }
 
 TEST_F(SyncRunnerTest, ASenderWaitsForCredit) {
   wire::Settings settings;
   settings.set("reply_window", "1000");
-  serve(2, [](Exchange& exchange) { answer(exchange, std::string(5000, 'c')); }, settings);
+  serve(
+      2, [](Exchange& exchange) { answer(exchange, std::string(5000, 'c')); }, settings);
   master.auto_credit = false;
   const auto slot = master.send(Ask{});
   ASSERT_TRUE(master.until([&] { return master.answer(slot).body.size() == 1000; }));
   for (int i = 1; i < 5; ++i) {
     master.credit(slot, 1000);
-    ASSERT_TRUE(master.until([&] { return master.answer(slot).body.size() == static_cast<std::size_t>(1000 * (i + 1)); }));
+    ASSERT_TRUE(
+        master.until([&] { return master.answer(slot).body.size() == static_cast<std::size_t>(1000 * (i + 1)); }));
   }
   EXPECT_TRUE(master.finish(slot).ended);
 }
@@ -172,9 +179,12 @@ TEST_F(SyncRunnerTest, ACancelWakesASenderAndTheReplyIsBrokenOff) {
   wire::Settings settings;
   settings.set("reply_window", "1000");
   std::atomic<bool> gone{false};
-  serve(1, [&](Exchange& exchange) {
-    gone = exchange.send_head({200, 0, {}, {}}, wire::as_bytes(std::string(5000, 'c')), true) == worker::Sent::Gone;
-  }, settings);
+  serve(
+      1,
+      [&](Exchange& exchange) {
+        gone = exchange.send_head({200, 0, {}, {}}, wire::as_bytes(std::string(5000, 'c')), true) == worker::Sent::Gone;
+      },
+      settings);
   master.auto_credit = false;
   const auto slot = master.send(Ask{});
   ASSERT_TRUE(master.until([&] { return master.answer(slot).body.size() == 1000; }));

@@ -122,7 +122,8 @@ void Conversation::on_finished() {
   finished_ = true;
   const bool failed = PyErr_Occurred() != nullptr;
   if (failed) {
-    if (is_about_the_client() || ((was_cancelled_ || quitting()) && PyErr_ExceptionMatches(loop_.cancelled_error()) != 0)) {
+    if (is_about_the_client() ||
+        ((was_cancelled_ || quitting()) && PyErr_ExceptionMatches(loop_.cancelled_error()) != 0)) {
       PyErr_Clear();
     } else {
       loop_.count_failure();

@@ -61,7 +61,7 @@ class Conversation {
   void cancel();
 
   bool settled = false;  // the Loop's: it has let go of this
-  PyRef task;  // what runs the application once it has suspended; empty before and after
+  PyRef task;            // what runs the application once it has suspended; empty before and after
 
  protected:
   // The application is over and has not ended its reply: what the client gets. `failed`: it raised.
@@ -71,10 +71,10 @@ class Conversation {
   // Something has come for the stream.
   virtual void on_news() {}
 
-  void end();            // the end was sent: the stream belongs to the master again
-  void break_off();      // ends the reply at once, visibly cut
-  bool refuse_gone();    // sets the error that send() raises for a client that is gone; false
-  Step starved();        // asks for a bell when there is room: Wait
+  void end();          // the end was sent: the stream belongs to the master again
+  void break_off();    // ends the reply at once, visibly cut
+  bool refuse_gone();  // sets the error that send() raises for a client that is gone; false
+  Step starved();      // asks for a bell when there is room: Wait
   void wake(std::vector<PyRef>& waiters);
 
   // While not ended().
@@ -85,8 +85,8 @@ class Conversation {
   std::vector<PyRef> receivers_;  // futures
   std::vector<PyRef> senders_;
   bool ended_ = false;
-  bool gone_ = false;       // the client reads no more
-  bool breaking_ = false;   // break_off() waits for room
+  bool gone_ = false;      // the client reads no more
+  bool breaking_ = false;  // break_off() waits for room
   bool finished_ = false;
 
  private:

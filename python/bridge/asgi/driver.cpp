@@ -13,10 +13,9 @@ namespace {
 // The coroutine that a Task runs in the place of the application's: it hears the end of that one and lets no error out but
 // cancellation. Looks like the application's otherwise (cr_frame, __qualname__, for what prints tasks).
 struct Driver {
-  PyObject_HEAD
-  PyObject* inner;             // the application's coroutine; null when it is over
-  Conversation* conversation;  // kept while there is an inner
-  PyObject* cancelled_error;   // asyncio's
+  PyObject_HEAD PyObject* inner;  // the application's coroutine; null when it is over
+  Conversation* conversation;     // kept while there is an inner
+  PyObject* cancelled_error;      // asyncio's
   // A spare Task's only:
   PyObject* context;  // what inner runs in
   PyObject* future;   // the one that it is parked on
@@ -171,7 +170,8 @@ PyObject* close_method(PyObject* self, PyObject*) {
 
 PyObject* get_attribute(PyObject* self, PyObject* name) {
   PyObject* const own = PyObject_GenericGetAttr(self, name);
-  if (own != nullptr || as_driver(self)->inner == nullptr || PyErr_ExceptionMatches(PyExc_AttributeError) == 0) return own;
+  if (own != nullptr || as_driver(self)->inner == nullptr || PyErr_ExceptionMatches(PyExc_AttributeError) == 0)
+    return own;
   PyErr_Clear();
   return PyObject_GetAttr(as_driver(self)->inner, name);
 }
@@ -249,7 +249,8 @@ bool Runner::prepare() {
 }
 
 void Runner::run(PyRef awaitable, Conversation& conversation) {
-  if (!PyCoro_CheckExact(awaitable.get())) awaitable = PyRef::steal(PyObject_CallOneArg(call_awaitable_.get(), awaitable.get()));
+  if (!PyCoro_CheckExact(awaitable.get()))
+    awaitable = PyRef::steal(PyObject_CallOneArg(call_awaitable_.get(), awaitable.get()));
   if (!awaitable) return conversation.on_finished();
   if (!eager_ || !run_eager(awaitable, conversation)) run_plain(std::move(awaitable), conversation);
 }
@@ -266,7 +267,8 @@ void Runner::run_plain(PyRef coroutine, Conversation& conversation) {
     (void)PyContext_Exit(context_.get());
   }
   if (task) {
-    if (!conversation.finished()) conversation.task = std::move(task);  // an eager task factory may have run it to its end
+    if (!conversation.finished())
+      conversation.task = std::move(task);  // an eager task factory may have run it to its end
     return;
   }
   conversation.on_finished();
@@ -289,7 +291,8 @@ bool Runner::run_eager(PyRef& coroutine, Conversation& conversation) {
   }
   load(*as_driver(driver.get()), std::move(coroutine), conversation);
   PyObject* const arguments[] = {nullptr, driver.get(), loop_.get(), context.get(), Py_True};
-  PyRef task = PyRef::steal(PyObject_Vectorcall(task_type_.get(), arguments + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, task_options_.get()));
+  PyRef task = PyRef::steal(
+      PyObject_Vectorcall(task_type_.get(), arguments + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, task_options_.get()));
   if (task && !conversation.finished()) conversation.task = std::move(task);
   if (!task && !conversation.finished()) {
     if (PyErr_Occurred() != nullptr) conversation.on_finished();
@@ -327,7 +330,8 @@ void Runner::add_spare() {
     driver.parked = Py_TYPE(future.get())->tp_as_async->am_await(future.get());
     PyObject* const arguments[] = {nullptr, spare.driver.get(), loop_.get()};
     if (driver.parked != nullptr) {
-      spare.task = PyRef::steal(PyObject_Vectorcall(task_type_.get(), arguments + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, task_options_.get()));
+      spare.task = PyRef::steal(PyObject_Vectorcall(task_type_.get(), arguments + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                                                    task_options_.get()));
     }
     const ErrorAside aside;
     (void)PyContext_Exit(context_.get());
@@ -363,7 +367,9 @@ bool Runner::untouched(const Spare& spare) {
   static PyObject* const kGetName = interned("get_name");
   PyObject* const task = spare.task.get();
   // A reference to the future is a wake-up on its way.
-  if (Py_REFCNT(task) != spare.task_references || Py_REFCNT(as_driver(spare.driver.get())->future) != spare.future_references) return false;
+  if (Py_REFCNT(task) != spare.task_references ||
+      Py_REFCNT(as_driver(spare.driver.get())->future) != spare.future_references)
+    return false;
   if (*PyObject_GET_WEAKREFS_LISTPTR(task) != nullptr) return false;
   const PyRef callbacks = PyRef::steal(PyObject_GetAttr(task, kCallbacks));
   const PyRef name = PyRef::steal(PyObject_CallMethodNoArgs(task, kGetName));
@@ -381,7 +387,10 @@ bool Runner::run_eager(PyRef& coroutine, Conversation& conversation) {
   spares_.pop_back();
   Driver& driver = *as_driver(spare.driver.get());
   driver.context = PyContext_Copy(context_.get());
-  const PyRef entered = driver.context != nullptr ? PyRef::steal(PyObject_CallFunctionObjArgs(enter_task_.get(), loop_.get(), spare.task.get(), nullptr)) : PyRef{};
+  const PyRef entered =
+      driver.context != nullptr
+          ? PyRef::steal(PyObject_CallFunctionObjArgs(enter_task_.get(), loop_.get(), spare.task.get(), nullptr))
+          : PyRef{};
   if (!entered) {
     PyErr_Clear();
     Py_CLEAR(driver.context);
@@ -392,7 +401,8 @@ bool Runner::run_eager(PyRef& coroutine, Conversation& conversation) {
   PyObject* result = nullptr;
   const auto sent = drive(driver, &result, nullptr);
   PyErr_Clear();  // cancelled, and told so already
-  const PyRef left = PyRef::steal(PyObject_CallFunctionObjArgs(leave_task_.get(), loop_.get(), spare.task.get(), nullptr));
+  const PyRef left =
+      PyRef::steal(PyObject_CallFunctionObjArgs(leave_task_.get(), loop_.get(), spare.task.get(), nullptr));
   if (!left) log_error("asyncio lost its current task");
   if (sent == PYGEN_NEXT) {
     driver.pending = result;

@@ -16,7 +16,8 @@ namespace prefork::bridge::asgi {
 
 class Runner {
  public:
-  Runner(PyRef loop, PyRef call_awaitable, bool eager) : loop_(std::move(loop)), call_awaitable_(std::move(call_awaitable)), eager_(eager) {}
+  Runner(PyRef loop, PyRef call_awaitable, bool eager)
+      : loop_(std::move(loop)), call_awaitable_(std::move(call_awaitable)), eager_(eager) {}
 
   // False with the error set.
   [[nodiscard]] bool prepare();

@@ -15,14 +15,16 @@ enum class Handling : std::uint8_t { Pass, Drop, Connection, Length };
 
 constexpr auto kTokenCharacters = [] {
   std::array<bool, 256> table{};
-  for (const char c : std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")) {
+  for (const char c :
+       std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")) {
     table[static_cast<unsigned char>(c)] = true;
   }
   return table;
 }();
 
 bool is_token(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return kTokenCharacters[static_cast<unsigned char>(c)]; });
+  return !text.empty() &&
+         std::all_of(text.begin(), text.end(), [](char c) { return kTokenCharacters[static_cast<unsigned char>(c)]; });
 }
 
 // How a message is framed and how long a connection lives is between the server and the client. Trailer passes: it only announces.
@@ -85,7 +87,9 @@ bool lists_close(std::string_view list) {
     const auto part = list.substr(0, list.find(','));
     list.remove_prefix(std::min(list.size(), part.size() + 1));
     const auto token = trimmed(part);
-    if (std::equal(token.begin(), token.end(), kClose.begin(), kClose.end(), [](char a, char b) { return (a | 0x20) == b; })) return true;
+    if (std::equal(token.begin(), token.end(), kClose.begin(), kClose.end(),
+                   [](char a, char b) { return (a | 0x20) == b; }))
+      return true;
   }
   return false;
 }
@@ -99,7 +103,8 @@ bool parse_length(std::string_view text, std::uint64_t& length) {
 }  // namespace
 
 bool is_field_value(std::string_view text) {
-  return std::none_of(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; });
+  return std::none_of(text.begin(), text.end(),
+                      [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; });
 }
 
 void ReplyFields::clear() {
@@ -144,7 +149,8 @@ bool ReplyFields::take_pair(PyObject* name, PyObject* value) {
   }
   const auto text = wire::as_text(bytes_of(value));
   if (!is_field_value(text)) {
-    PyErr_Format(PyExc_ValueError, "the value of %.100R has characters that a header cannot carry: %.200R", name, value);
+    PyErr_Format(PyExc_ValueError, "the value of %.100R has characters that a header cannot carry: %.200R", name,
+                 value);
     return false;
   }
   switch (known.handling) {
@@ -153,7 +159,10 @@ bool ReplyFields::take_pair(PyObject* name, PyObject* value) {
     case Handling::Length: {
       std::uint64_t length = 0;
       if (!parse_length(text, length) || (length_ && *length_ != length)) {
-        PyErr_Format(PyExc_ValueError, length_ ? "two different Content-Length headers: %.100R" : "Content-Length must be a number, not %.100R", value);
+        PyErr_Format(
+            PyExc_ValueError,
+            length_ ? "two different Content-Length headers: %.100R" : "Content-Length must be a number, not %.100R",
+            value);
         return false;
       }
       if (length_) return true;  // the same again

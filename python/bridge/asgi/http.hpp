@@ -27,10 +27,13 @@ class ResponseWriter {
   enum class Flushed { All, NoRoom, NoCredit, NoDescriptor };
   Flushed flush(Loop& loop, worker::StreamId id, std::uint64_t& credit, bool& sent_end);
 
-  bool started() const { return started_; }      // http.response.start was taken
+  bool started() const { return started_; }  // http.response.start was taken
   bool head_out() const { return head_out_; }
-  bool complete() const { return complete_; }    // the last message was taken
-  bool pending() const { return (head_due_ && !head_out_) || body_left_.size() != 0 || file_left_ || trailers_due_ || (complete_ && !end_out_); }
+  bool complete() const { return complete_; }  // the last message was taken
+  bool pending() const {
+    return (head_due_ && !head_out_) || body_left_.size() != 0 || file_left_ || trailers_due_ ||
+           (complete_ && !end_out_);
+  }
 
  private:
   [[nodiscard]] bool expect_body(const char* type);
@@ -41,8 +44,8 @@ class ResponseWriter {
   std::uint16_t status_ = 0;
   ReplyFields fields_;
   ReplyFields trailer_fields_;
-  PyRef body_;                              // keeps body_left_ alive
-  std::span<const std::byte> body_left_;    // of the message that was taken last
+  PyRef body_;                            // keeps body_left_ alive
+  std::span<const std::byte> body_left_;  // of the message that was taken last
   shm::UniqueFd file_;
   std::uint64_t file_offset_ = 0;
   std::uint64_t file_length_ = 0;
@@ -53,7 +56,7 @@ class ResponseWriter {
   bool body_over_ = false;
   bool trailers_due_ = false;
   bool complete_ = false;
-  bool head_due_ = false;   // the first body message has come: the head may go
+  bool head_due_ = false;  // the first body message has come: the head may go
   bool head_out_ = false;
   bool end_out_ = false;
 };
@@ -77,9 +80,9 @@ class Http : public Conversation {
   [[nodiscard]] bool want_body();
 
   ResponseWriter response_;
-  std::uint64_t granted_ = 0;     // body bytes that the master may still send
+  std::uint64_t granted_ = 0;  // body bytes that the master may still send
   bool inline_taken_ = false;
-  bool body_taken_ = false;       // the last http.request was given
+  bool body_taken_ = false;  // the last http.request was given
 };
 
 }  // namespace prefork::bridge::asgi

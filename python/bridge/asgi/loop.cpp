@@ -34,7 +34,9 @@ PyObject* run_action(PyObject* capsule, PyObject*) {
   Py_RETURN_NONE;
 }
 
-void drop_action(PyObject* capsule) { delete static_cast<std::function<void()>*>(PyCapsule_GetPointer(capsule, kActionName)); }
+void drop_action(PyObject* capsule) {
+  delete static_cast<std::function<void()>*>(PyCapsule_GetPointer(capsule, kActionName));
+}
 
 PyMethodDef kAction{"prefork", run_action, METH_NOARGS, nullptr};
 
@@ -77,7 +79,9 @@ bool Loop::start(PyRef loop, PyRef application, PyRef state, PyRef call_awaitabl
     context_.channel().own_bell.drain();
     turn();
   });
-  if (!on_bell || !PyRef::steal(PyObject_CallMethod(loop_.get(), "add_reader", "iO", context_.channel().own_bell.fd(), on_bell.get()))) return false;
+  if (!on_bell || !PyRef::steal(PyObject_CallMethod(loop_.get(), "add_reader", "iO", context_.channel().own_bell.fd(),
+                                                    on_bell.get())))
+    return false;
   if (!call_later(kBeatSeconds, [this] { beat(); }) || !call_soon([this] { turn(); })) return false;
   context_.ready(wire::Interface::Asgi, static_cast<std::uint32_t>(most_));
   return true;
@@ -91,7 +95,8 @@ bool Loop::call_soon(Action action) {
 bool Loop::call_later(double seconds, Action action) {
   const PyRef function = new_function(std::move(action));
   const PyRef delay = PyRef::steal(PyFloat_FromDouble(seconds));
-  return function && delay && PyRef::steal(PyObject_CallFunctionObjArgs(call_later_.get(), delay.get(), function.get(), nullptr));
+  return function && delay &&
+         PyRef::steal(PyObject_CallFunctionObjArgs(call_later_.get(), delay.get(), function.get(), nullptr));
 }
 
 PyRef Loop::new_future() { return PyRef::steal(PyObject_CallNoArgs(create_future_.get())); }
@@ -130,12 +135,14 @@ void Loop::take_requests() {
   if (stopping_) return;
   if (inbox_.heads() != 0) context_.channel().phase.set(shm::Phase::Busy, worker::coarse_us());
   worker::Job job;
-  for (unsigned started = 0; started < kRequestsPerTurn && alive_ < most_ && inbox_.take(job); ++started) start_request(std::move(job));
+  for (unsigned started = 0; started < kRequestsPerTurn && alive_ < most_ && inbox_.take(job); ++started)
+    start_request(std::move(job));
 }
 
 void Loop::start_request(worker::Job&& job) {
   const bool websocket = (job.view.head().flags & wire::kWebSocket) != 0;
-  Conversation* const conversation = websocket ? static_cast<Conversation*>(new WebSocket(*this, std::move(job))) : new Http(*this, std::move(job));
+  Conversation* const conversation =
+      websocket ? static_cast<Conversation*>(new WebSocket(*this, std::move(job))) : new Http(*this, std::move(job));
   inbox_.stream(conversation->job().slot).owner = conversation;
   ++alive_;
   starting_ = conversation;
@@ -146,7 +153,8 @@ void Loop::start_request(worker::Job&& job) {
     const PyRef send = receive ? new_send(*conversation) : PyRef{};
     if (send) {
       PyObject* const arguments[] = {nullptr, scope.get(), receive.get(), send.get()};
-      coroutine = PyRef::steal(PyObject_Vectorcall(application_.get(), arguments + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+      coroutine = PyRef::steal(
+          PyObject_Vectorcall(application_.get(), arguments + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
     }
   }
   if (coroutine) {
@@ -193,7 +201,8 @@ void Loop::arm() {
 void Loop::schedule_turn() {
   if (scheduled_) return;
   scheduled_ = true;
-  if (!PyRef::steal(PyObject_CallOneArg(call_soon_.get(), turn_function_.get()))) log_error("The worker's event loop takes no more work");
+  if (!PyRef::steal(PyObject_CallOneArg(call_soon_.get(), turn_function_.get())))
+    log_error("The worker's event loop takes no more work");
 }
 
 bool Loop::done() const { return (stopping_ || (inbox_.draining() && inbox_.heads() == 0)) && alive_ == 0; }
@@ -201,7 +210,8 @@ bool Loop::done() const { return (stopping_ || (inbox_.draining() && inbox_.head
 void Loop::give_up() {
   if (ended_) return;
   ended_ = true;
-  const PyRef removed = PyRef::steal(PyObject_CallMethod(loop_.get(), "remove_reader", "i", context_.channel().own_bell.fd()));
+  const PyRef removed =
+      PyRef::steal(PyObject_CallMethod(loop_.get(), "remove_reader", "i", context_.channel().own_bell.fd()));
   if (!removed) log_error("The worker's bell cannot be left");
 }
 

@@ -40,7 +40,7 @@ class Loop {
   worker::Outbox& outbox() { return outbox_; }
   std::uint64_t body_window() const { return body_window_; }
   PyRef new_future();
-  void ring();                                   // tells the master of anything but an end
+  void ring();  // tells the master of anything but an end
   void wait_for_room(Conversation& conversation);
   void try_again_soon(Conversation& conversation);
   void on_end(Conversation& conversation);       // its end was sent
@@ -70,8 +70,8 @@ class Loop {
   worker::Inbox inbox_;
   worker::Outbox outbox_;
   std::uint64_t body_window_;
-  std::size_t most_;                 // conversations at a time
-  double grace_seconds_;             // from the client's end until its request is cancelled
+  std::size_t most_;      // conversations at a time
+  double grace_seconds_;  // from the client's end until its request is cancelled
   bool eager_;
 
   PyRef loop_;
@@ -83,10 +83,10 @@ class Loop {
   std::unique_ptr<Scopes> scopes_;
   std::unique_ptr<Runner> runner_;
 
-  std::size_t alive_ = 0;                  // conversations that are not over
-  std::vector<Conversation*> hungry_;      // each waits for room, and is kept
-  std::vector<Conversation*> over_;        // to be let go when nothing of theirs is on the stack
-  Conversation* starting_ = nullptr;       // its application is called right now
+  std::size_t alive_ = 0;              // conversations that are not over
+  std::vector<Conversation*> hungry_;  // each waits for room, and is kept
+  std::vector<Conversation*> over_;    // to be let go when nothing of theirs is on the stack
+  Conversation* starting_ = nullptr;   // its application is called right now
   bool in_turn_ = false;
   bool scheduled_ = false;
   bool stopping_ = false;

@@ -36,7 +36,8 @@ std::optional<bool> message_flag(PyObject* message, PyObject* key) {
 }
 
 bool unexpected_message(std::string_view type, const char* why) {
-  PyErr_SetString(PyExc_RuntimeError, std::string("Unexpected ASGI message '").append(type).append("': ").append(why).c_str());
+  PyErr_SetString(PyExc_RuntimeError,
+                  std::string("Unexpected ASGI message '").append(type).append("': ").append(why).c_str());
   return false;
 }
 

@@ -15,14 +15,12 @@ namespace {
 enum class Kind : std::uint8_t { Receive, Send };
 
 struct Callable {
-  PyObject_HEAD
-  vectorcallfunc call;
+  PyObject_HEAD vectorcallfunc call;
   Conversation* conversation;
 };
 
 struct Operation {
-  PyObject_HEAD
-  Conversation* conversation;
+  PyObject_HEAD Conversation* conversation;
   PyObject* message;  // of send()
   PyObject* waiting;  // the iterator of a future, or null
   Kind kind;
@@ -65,7 +63,8 @@ PySendResult step(PyObject* self, PyObject*, PyObject** result) {
     const Step tried = try_operation(operation, value);
     if (tried == Step::Wait) {
       Conversation& conversation = *operation.conversation;
-      operation.waiting = (operation.kind == Kind::Receive ? conversation.wait_to_receive() : conversation.wait_to_send()).release();
+      operation.waiting =
+          (operation.kind == Kind::Receive ? conversation.wait_to_receive() : conversation.wait_to_send()).release();
       if (operation.waiting == nullptr) return PYGEN_ERROR;
       continue;
     }
@@ -188,7 +187,8 @@ PyObject* receive(PyObject* self, PyObject* const*, std::size_t flags, PyObject*
 
 PyObject* send(PyObject* self, PyObject* const* args, std::size_t flags, PyObject* names) {
   const Py_ssize_t count = PyVectorcall_NARGS(flags) + (names != nullptr ? PyTuple_GET_SIZE(names) : 0);
-  const bool named = names != nullptr && PyTuple_GET_SIZE(names) == 1 && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "message") == 0;
+  const bool named = names != nullptr && PyTuple_GET_SIZE(names) == 1 &&
+                     PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "message") == 0;
   if (count != 1 || (PyVectorcall_NARGS(flags) == 0 && !named)) {
     PyErr_SetString(PyExc_TypeError, "send() takes one message");
     return nullptr;
@@ -211,7 +211,8 @@ PyType_Slot kCallableSlots[] = {
     {Py_tp_members, kCallableMembers},
     {0, nullptr},
 };
-PyType_Spec kCallableSpec{"prefork.Callable", sizeof(Callable), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL, kCallableSlots};
+PyType_Spec kCallableSpec{"prefork.Callable", sizeof(Callable), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL,
+                          kCallableSlots};
 
 PyRef new_callable(Conversation& conversation, vectorcallfunc call) {
   static PyTypeObject* const type = new_type(kCallableSpec);
@@ -241,7 +242,8 @@ PySendResult iter_send(PyObject* iterator, PyObject** result) {
   return PyIter_Send(iterator, Py_None, result);
 #else
   static PyObject* const kSend = interned("send");
-  *result = PyIter_Check(iterator) ? Py_TYPE(iterator)->tp_iternext(iterator) : PyObject_CallMethodOneArg(iterator, kSend, Py_None);
+  *result = PyIter_Check(iterator) ? Py_TYPE(iterator)->tp_iternext(iterator)
+                                   : PyObject_CallMethodOneArg(iterator, kSend, Py_None);
   if (*result != nullptr) return PYGEN_NEXT;
   return take_stop_iteration(result) ? PYGEN_RETURN : PYGEN_ERROR;
 #endif

@@ -15,7 +15,8 @@ PyRef request_event(PyRef body, bool more) {
   static PyObject* const kBody = interned("body");
   static PyObject* const kMoreBody = interned("more_body");
   PyRef event = PyRef::steal(PyDict_New());
-  if (!event || !body || PyDict_SetItem(event.get(), kType, kRequest) != 0 || PyDict_SetItem(event.get(), kBody, body.get()) != 0 ||
+  if (!event || !body || PyDict_SetItem(event.get(), kType, kRequest) != 0 ||
+      PyDict_SetItem(event.get(), kBody, body.get()) != 0 ||
       PyDict_SetItem(event.get(), kMoreBody, more ? Py_True : Py_False) != 0) {
     return {};
   }

@@ -43,7 +43,9 @@ const Keys& keys() {
   return table;
 }
 
-bool put(const PyRef& dict, PyObject* key, const PyRef& value) { return value && PyDict_SetItem(dict.get(), key, value.get()) == 0; }
+bool put(const PyRef& dict, PyObject* key, const PyRef& value) {
+  return value && PyDict_SetItem(dict.get(), key, value.get()) == 0;
+}
 bool put(const PyRef& dict, PyObject* key, PyObject* value) { return PyDict_SetItem(dict.get(), key, value) == 0; }
 
 PyRef empty_dicts(std::initializer_list<const char*> names) {
@@ -63,7 +65,8 @@ PyRef pair(std::string_view address, PyRef second) {
 
 PyRef method_of(const wire::RequestView& request) {
   const auto id = static_cast<wire::Method>(request.head().method);
-  return id == wire::Method::Unknown ? latin1(request.text(request.head().method_name)) : PyRef::borrow(names().method(id));
+  return id == wire::Method::Unknown ? latin1(request.text(request.head().method_name))
+                                     : PyRef::borrow(names().method(id));
 }
 
 PyRef client_of(const wire::RequestView& request) {
@@ -106,7 +109,8 @@ PyRef subprotocols(const wire::RequestView& request) {
 Scopes::Scopes(const wire::Settings& settings, PyRef state) : state_(std::move(state)) {
   asgi_ = PyRef::steal(Py_BuildValue("{s:s,s:s}", "version", "3.0", "spec_version", "2.5"));
   http_ = empty_dicts({"http.response.early_hint", "http.response.pathsend", "http.response.zerocopysend"});
-  trailers_ = empty_dicts({"http.response.early_hint", "http.response.pathsend", "http.response.zerocopysend", "http.response.trailers"});
+  trailers_ = empty_dicts(
+      {"http.response.early_hint", "http.response.pathsend", "http.response.zerocopysend", "http.response.trailers"});
   websocket_ = empty_dicts({"websocket.http.response"});
   const char* const variable = std::getenv("SCRIPT_NAME");
   root_path_text_ = settings.get("root_path");
@@ -121,7 +125,8 @@ PyRef Scopes::headers(const wire::RequestView& request) {
   PyRef list = PyRef::steal(PyList_New(count));
   for (std::size_t i = 0; list && i < count; ++i) {
     const auto field = request.field(i);
-    PyRef name = field.name_id != 0 ? PyRef::borrow(names().lower_bytes(field.name_id)) : lower_name(request.name(field));
+    PyRef name =
+        field.name_id != 0 ? PyRef::borrow(names().lower_bytes(field.name_id)) : lower_name(request.name(field));
     PyRef value = new_bytes(request.value(field));
     PyObject* const item = name && value ? PyTuple_New(2) : nullptr;
     if (item == nullptr) return {};
@@ -136,7 +141,8 @@ PyRef Scopes::server(const wire::RequestView& request) {
   const auto& head = request.head();
   const auto name = request.text(head.server);
   if (!server_ || server_port_ != head.server_port || server_name_ != name) {
-    PyRef port = (head.flags & wire::kUnixPeer) != 0 ? PyRef::borrow(Py_None) : PyRef::steal(PyLong_FromLong(head.server_port));
+    PyRef port =
+        (head.flags & wire::kUnixPeer) != 0 ? PyRef::borrow(Py_None) : PyRef::steal(PyLong_FromLong(head.server_port));
     server_ = pair(name, std::move(port));
     server_name_ = name;
     server_port_ = head.server_port;
@@ -147,7 +153,9 @@ PyRef Scopes::server(const wire::RequestView& request) {
 PyRef Scopes::root_path(const wire::RequestView& request) {
   std::string_view text = request.text(request.head().script_name);
   while (!text.empty() && text.back() == '/') text.remove_suffix(1);
-  return text.empty() ? root_path_.share() : PyRef::steal(PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace"));
+  return text.empty()
+             ? root_path_.share()
+             : PyRef::steal(PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace"));
 }
 
 // The path has the root path in front: a proxy may have passed it on or taken it off.
@@ -158,7 +166,8 @@ PyRef Scopes::path(const wire::RequestView& request, PyObject* root) {
   const Py_ssize_t length = PyUnicode_GET_LENGTH(root);
   const Py_ssize_t begins = PyUnicode_Tailmatch(path.get(), root, 0, length, -1);
   if (begins < 0) return {};
-  const bool there = begins == 1 && (PyUnicode_GET_LENGTH(path.get()) == length || PyUnicode_ReadChar(path.get(), length) == '/');
+  const bool there =
+      begins == 1 && (PyUnicode_GET_LENGTH(path.get()) == length || PyUnicode_ReadChar(path.get(), length) == '/');
   return there ? std::move(path) : PyRef::steal(PyUnicode_Concat(root, path.get()));
 }
 
@@ -176,15 +185,21 @@ PyRef Scopes::build(const wire::RequestView& request) {
   PyRef scope = PyRef::steal(PyDict_New());
   const PyRef root = root_path(request);
   if (!scope || !root) return {};
-  const bool built = put(scope, key.type, websocket ? key.websocket : key.http) && put(scope, key.asgi, PyRef::steal(PyDict_Copy(asgi_.get()))) &&
-                     put(scope, key.http_version, head.http_version == 11 ? key.v11 : head.http_version == 10 ? key.v10 : key.v2) &&
-                     put(scope, key.server, server(request)) && put(scope, key.client, client_of(request)) &&
-                     put(scope, key.scheme, websocket ? (secure ? key.wss : key.ws) : (secure ? key.https : key.http)) &&
-                     put(scope, key.root_path, root) && put(scope, key.path, path(request, root.get())) &&
-                     put(scope, key.raw_path, new_bytes(request.text(head.raw_path))) && put(scope, key.query_string, new_bytes(request.text(head.query))) &&
-                     put(scope, key.headers, headers(request)) && put(scope, key.state, PyRef::steal(PyDict_Copy(state_.get()))) &&
-                     put(scope, key.extensions, extensions(request, websocket)) &&
-                     (websocket ? put(scope, key.subprotocols, subprotocols(request)) : put(scope, key.method, method_of(request)));
+  const bool built =
+      put(scope, key.type, websocket ? key.websocket : key.http) &&
+      put(scope, key.asgi, PyRef::steal(PyDict_Copy(asgi_.get()))) &&
+      put(scope, key.http_version,
+          head.http_version == 11   ? key.v11
+          : head.http_version == 10 ? key.v10
+                                    : key.v2) &&
+      put(scope, key.server, server(request)) && put(scope, key.client, client_of(request)) &&
+      put(scope, key.scheme, websocket ? (secure ? key.wss : key.ws) : (secure ? key.https : key.http)) &&
+      put(scope, key.root_path, root) && put(scope, key.path, path(request, root.get())) &&
+      put(scope, key.raw_path, new_bytes(request.text(head.raw_path))) &&
+      put(scope, key.query_string, new_bytes(request.text(head.query))) && put(scope, key.headers, headers(request)) &&
+      put(scope, key.state, PyRef::steal(PyDict_Copy(state_.get()))) &&
+      put(scope, key.extensions, extensions(request, websocket)) &&
+      (websocket ? put(scope, key.subprotocols, subprotocols(request)) : put(scope, key.method, method_of(request)));
   return built ? std::move(scope) : PyRef{};
 }
 

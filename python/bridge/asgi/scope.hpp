@@ -32,7 +32,7 @@ class Scopes {
   PyRef websocket_;  // the extensions of a WebSocket, copied
   PyRef root_path_;
   std::string root_path_text_;
-  PyRef server_;     // of the last request: mostly the next one's
+  PyRef server_;  // of the last request: mostly the next one's
   std::string server_name_;
   std::uint16_t server_port_ = 0;
 };

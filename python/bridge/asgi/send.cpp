@@ -36,7 +36,8 @@ bool ResponseWriter::start(PyObject* message) {
   if (started_) return unexpected_message("http.response.start", "the response has started already");
   PyObject* const status = message_get(message, kStatus);
   if (status == nullptr || !PyLong_Check(status)) {
-    if (PyErr_Occurred() == nullptr) PyErr_SetString(PyExc_TypeError, "http.response.start must have a status that is an int");
+    if (PyErr_Occurred() == nullptr)
+      PyErr_SetString(PyExc_TypeError, "http.response.start must have a status that is an int");
     return false;
   }
   const long number = PyLong_AsLong(status);
@@ -59,7 +60,8 @@ bool ResponseWriter::start(PyObject* message) {
 
 bool ResponseWriter::expect_body(const char* type) {
   if (!started_) return unexpected_message(type, "http.response.start must come first");
-  if (body_over_) return unexpected_message(type, complete_ ? "the response is complete" : "http.response.trailers must follow");
+  if (body_over_)
+    return unexpected_message(type, complete_ ? "the response is complete" : "http.response.trailers must follow");
   return true;
 }
 
@@ -98,7 +100,8 @@ bool ResponseWriter::body(PyObject* message) {
 bool ResponseWriter::trailers(PyObject* message) {
   static PyObject* const kHeaders = interned("headers");
   static PyObject* const kMoreTrailers = interned("more_trailers");
-  if (!body_over_ || !wants_trailers_) return unexpected_message("http.response.trailers", "it was not announced, or the body is not over");
+  if (!body_over_ || !wants_trailers_)
+    return unexpected_message("http.response.trailers", "it was not announced, or the body is not over");
   if (complete_) return unexpected_message("http.response.trailers", "the response is complete");
   PyObject* const headers = message_get(message, kHeaders);
   const auto more = PyErr_Occurred() == nullptr ? message_flag(message, kMoreTrailers) : std::nullopt;
@@ -159,7 +162,8 @@ bool ResponseWriter::zerocopysend(PyObject* message) {
   if (theirs < 0) return false;
   std::uint64_t offset = 0, count = 0;
   bool has_offset = false, has_count = false;
-  if (!take_number(message, kOffset, offset, has_offset) || !take_number(message, kCount, count, has_count)) return false;
+  if (!take_number(message, kOffset, offset, has_offset) || !take_number(message, kCount, count, has_count))
+    return false;
   const auto more = message_flag(message, kMoreBody);
   if (!more) return false;
   struct stat facts {};
@@ -180,7 +184,8 @@ bool ResponseWriter::zerocopysend(PyObject* message) {
     PyErr_SetFromErrno(PyExc_OSError);
     return false;
   }
-  if (!has_offset) (void)::lseek(theirs, static_cast<off_t>(offset + count), SEEK_SET);  // as reading it would have done
+  if (!has_offset)
+    (void)::lseek(theirs, static_cast<off_t>(offset + count), SEEK_SET);  // as reading it would have done
   return take_file(std::move(ours), offset, count, *more);
 }
 
@@ -210,8 +215,10 @@ ResponseWriter::Flushed ResponseWriter::flush(Loop& loop, worker::StreamId id, s
   std::size_t taken = 0;
   if (head_due_ && !head_out_) {
     const bool end = complete_ && !file_left_ && !trailers_due_;
-    const auto flags = static_cast<std::uint8_t>((fields_.close() ? wire::kReplyClose : 0) | (wants_trailers_ ? wire::kReplyTrailers : 0));
-    if (!outbox.try_head(id, {status_, flags, {}, fields_.fields()}, body_left_, end, credit, taken)) return Flushed::NoRoom;
+    const auto flags = static_cast<std::uint8_t>((fields_.close() ? wire::kReplyClose : 0) |
+                                                 (wants_trailers_ ? wire::kReplyTrailers : 0));
+    if (!outbox.try_head(id, {status_, flags, {}, fields_.fields()}, body_left_, end, credit, taken))
+      return Flushed::NoRoom;
     head_out_ = true;
     credit -= taken;
     end_out_ = end && taken == body_left_.size();
@@ -279,7 +286,8 @@ Step Http::take_message(PyObject* message) {
 
 Step Http::send_hint(PyObject* message) {
   static PyObject* const kLinks = interned("links");
-  if (response_.head_out()) return unexpected_message("http.response.early_hint", "the response has begun"), Step::Error;
+  if (response_.head_out())
+    return unexpected_message("http.response.early_hint", "the response has begun"), Step::Error;
   PyObject* const links = message_get(message, kLinks);
   const PyRef list = links != nullptr ? PyRef::steal(PySequence_Tuple(links)) : PyRef{};
   if (!list) {

@@ -14,17 +14,19 @@ namespace {
 
 // The worker as prefork/_asgi.py sees it.
 struct Worker {
-  PyObject_HEAD
-  asgi::Loop* loop;
+  PyObject_HEAD asgi::Loop* loop;
 };
 
 asgi::Loop& loop_of(PyObject* self) { return *reinterpret_cast<Worker*>(self)->loop; }
 
 PyObject* start(PyObject* self, PyObject* args) {
   PyObject *loop = nullptr, *application = nullptr, *state = nullptr, *call_awaitable = nullptr;
-  if (PyArg_ParseTuple(args, "OOO!O:start", &loop, &application, &PyDict_Type, &state, &call_awaitable) == 0) return nullptr;
+  if (PyArg_ParseTuple(args, "OOO!O:start", &loop, &application, &PyDict_Type, &state, &call_awaitable) == 0)
+    return nullptr;
   try {
-    if (!loop_of(self).start(PyRef::borrow(loop), PyRef::borrow(application), PyRef::borrow(state), PyRef::borrow(call_awaitable))) return nullptr;
+    if (!loop_of(self).start(PyRef::borrow(loop), PyRef::borrow(application), PyRef::borrow(state),
+                             PyRef::borrow(call_awaitable)))
+      return nullptr;
   } catch (const std::exception& error) {
     PyErr_SetString(PyExc_RuntimeError, error.what());
     return nullptr;
@@ -89,7 +91,9 @@ int serve_asgi(Startup& startup) {
   const std::string kind(settings.get("asgi_loop", "auto"));
   const std::string lifespan(settings.get("asgi_lifespan", "auto"));
   const PyRef worker = new_worker(loop);
-  const PyRef status = worker ? call_boot("serve_asgi", "OOss", startup.application.get(), worker.get(), kind.c_str(), lifespan.c_str()) : PyRef{};
+  const PyRef status =
+      worker ? call_boot("serve_asgi", "OOss", startup.application.get(), worker.get(), kind.c_str(), lifespan.c_str())
+             : PyRef{};
   if (status) return static_cast<int>(PyLong_AsLong(status.get()));
   if (PyErr_ExceptionMatches(PyExc_SystemExit) != 0 && stopping()) {
     PyErr_Clear();

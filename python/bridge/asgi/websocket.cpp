@@ -32,8 +32,12 @@ PyRef message_event(const worker::WsMessage& message) {
   PyRef event = event_of("websocket.receive");
   const auto bytes = wire::as_text(message.bytes);
   // The master has checked that text is UTF-8.
-  const PyRef value = message.text ? PyRef::steal(PyUnicode_DecodeUTF8(bytes.data(), static_cast<Py_ssize_t>(bytes.size()), "replace")) : new_bytes(bytes);
-  return event && value && PyDict_SetItem(event.get(), message.text ? kText : kBytes, value.get()) == 0 ? std::move(event) : PyRef{};
+  const PyRef value =
+      message.text ? PyRef::steal(PyUnicode_DecodeUTF8(bytes.data(), static_cast<Py_ssize_t>(bytes.size()), "replace"))
+                   : new_bytes(bytes);
+  return event && value && PyDict_SetItem(event.get(), message.text ? kText : kBytes, value.get()) == 0
+             ? std::move(event)
+             : PyRef{};
 }
 
 }  // namespace
@@ -45,8 +49,10 @@ Step WebSocket::disconnected(PyRef& event) {
   static PyObject* const kReason = interned("reason");
   event = event_of("websocket.disconnect");
   const PyRef code = PyRef::steal(PyLong_FromLong(lost_code_));
-  const PyRef reason = PyRef::steal(PyUnicode_DecodeUTF8(lost_reason_.data(), static_cast<Py_ssize_t>(lost_reason_.size()), "replace"));
-  if (!event || !code || !reason || PyDict_SetItem(event.get(), kCode, code.get()) != 0 || PyDict_SetItem(event.get(), kReason, reason.get()) != 0) {
+  const PyRef reason =
+      PyRef::steal(PyUnicode_DecodeUTF8(lost_reason_.data(), static_cast<Py_ssize_t>(lost_reason_.size()), "replace"));
+  if (!event || !code || !reason || PyDict_SetItem(event.get(), kCode, code.get()) != 0 ||
+      PyDict_SetItem(event.get(), kReason, reason.get()) != 0) {
     return Step::Error;
   }
   return Step::Done;
@@ -124,14 +130,16 @@ Step WebSocket::take_message(PyObject* message) {
 
 Step WebSocket::take_connecting(std::string_view type, PyObject* message) {
   if (type.substr(0, kDenial.size()) == kDenial) return deny(type.substr(kDenial.size()), message);
-  if (state_ == State::Denying) return unexpected_message(type, "the WebSocket is being denied by a response"), Step::Error;
+  if (state_ == State::Denying)
+    return unexpected_message(type, "the WebSocket is being denied by a response"), Step::Error;
   if (type == "websocket.accept") return accept(message) ? Step::Done : Step::Error;
   if (type == "websocket.close") {
     state_ = State::Closed;
     denial_.replace_by(403);
     return Step::Done;
   }
-  return unexpected_message(type, "websocket.accept, websocket.close or websocket.http.response.start must come first"), Step::Error;
+  return unexpected_message(type, "websocket.accept, websocket.close or websocket.http.response.start must come first"),
+         Step::Error;
 }
 
 Step WebSocket::take_open(std::string_view type, PyObject* message) {
@@ -156,10 +164,12 @@ bool WebSocket::accept(PyObject* message) {
   if (subprotocol != nullptr) {
     const PyRef name = PyUnicode_Check(subprotocol) ? PyRef::steal(PyUnicode_AsLatin1String(subprotocol)) : PyRef{};
     if (!name) {
-      if (PyErr_Occurred() == nullptr) PyErr_SetString(PyExc_TypeError, "websocket.accept: the subprotocol must be a str or None");
+      if (PyErr_Occurred() == nullptr)
+        PyErr_SetString(PyExc_TypeError, "websocket.accept: the subprotocol must be a str or None");
       return fields_.clear(), false;
     }
-    if (!fields_.take_value("Sec-WebSocket-Protocol", wire::Name::SecWebSocketProtocol, name.get())) return fields_.clear(), false;
+    if (!fields_.take_value("Sec-WebSocket-Protocol", wire::Name::SecWebSocketProtocol, name.get()))
+      return fields_.clear(), false;
   }
   accept_due_ = true;
   state_ = State::Open;
@@ -189,8 +199,10 @@ bool WebSocket::take_data(PyObject* message) {
     PyErr_SetString(PyExc_ValueError, "websocket.send must have either text or bytes");
     return false;
   }
-  if (text != nullptr ? !PyUnicode_Check(text) : !PyBytes_Check(bytes) && !PyByteArray_Check(bytes) && !PyMemoryView_Check(bytes)) {
-    PyErr_Format(PyExc_TypeError, "websocket.send: %s, not %.100s", text != nullptr ? "text must be a str" : "bytes must be bytes",
+  if (text != nullptr ? !PyUnicode_Check(text)
+                      : !PyBytes_Check(bytes) && !PyByteArray_Check(bytes) && !PyMemoryView_Check(bytes)) {
+    PyErr_Format(PyExc_TypeError, "websocket.send: %s, not %.100s",
+                 text != nullptr ? "text must be a str" : "bytes must be bytes",
                  Py_TYPE(text != nullptr ? text : bytes)->tp_name);
     return false;
   }
@@ -310,7 +322,8 @@ void WebSocket::conclude(bool failed) {
     denial_.drop();
     return break_off();
   } else if (!denial_.complete()) {
-    if (!failed) log(Level::Error, "ASGI application returned without accepting or refusing the WebSocket: " + description());
+    if (!failed)
+      log(Level::Error, "ASGI application returned without accepting or refusing the WebSocket: " + description());
     denial_.replace_by(failed || state_ == State::Denying ? 500 : 403);
     state_ = State::Closed;
   }

@@ -21,15 +21,20 @@ void must_be_bytes(PyObject* block) {
 
 // list and tuple only: their blocks are all there, so they may go together, and their length is known.
 bool is_sequence(PyObject* result) { return PyList_CheckExact(result) || PyTuple_CheckExact(result); }
-Py_ssize_t sequence_size(PyObject* list) { return PyList_CheckExact(list) ? PyList_GET_SIZE(list) : PyTuple_GET_SIZE(list); }
-PyObject* sequence_item(PyObject* list, Py_ssize_t i) { return PyList_CheckExact(list) ? PyList_GET_ITEM(list, i) : PyTuple_GET_ITEM(list, i); }
+Py_ssize_t sequence_size(PyObject* list) {
+  return PyList_CheckExact(list) ? PyList_GET_SIZE(list) : PyTuple_GET_SIZE(list);
+}
+PyObject* sequence_item(PyObject* list, Py_ssize_t i) {
+  return PyList_CheckExact(list) ? PyList_GET_ITEM(list, i) : PyTuple_GET_ITEM(list, i);
+}
 
 // close() of what the application returned: once, whatever happened before, and without an error set.
 void close_iterable(PyObject* result, const wire::RequestView& request) {
   static PyObject* const kClose = interned("close");
   const PyRef close = PyRef::steal(PyObject_GetAttr(result, kClose));
   if (!close) {
-    if (PyErr_ExceptionMatches(PyExc_AttributeError) == 0) return log_error("Exception while looking for close() after " + describe(request));
+    if (PyErr_ExceptionMatches(PyExc_AttributeError) == 0)
+      return log_error("Exception while looking for close() after " + describe(request));
     PyErr_Clear();
     return;
   }
@@ -40,7 +45,9 @@ void close_iterable(PyObject* result, const wire::RequestView& request) {
 }  // namespace
 
 App::App(PyRef application, const wire::Settings& settings, unsigned threads, Hooks& hooks)
-    : application_(std::move(application)), facts_(settings, threads, reinterpret_cast<PyObject*>(file_wrapper_type())), hooks_(hooks),
+    : application_(std::move(application)),
+      facts_(settings, threads, reinterpret_cast<PyObject*>(file_wrapper_type())),
+      hooks_(hooks),
       sendfile_(settings.get("sendfile", "1") == "1") {}
 
 std::unique_ptr<App::Kit> App::take_kit() {
@@ -67,7 +74,8 @@ void App::call(worker::Exchange& exchange, Kit& kit) {
     return fail_request(exchange, "Error handling request");
   }
   PyObject* const arguments[] = {nullptr, environ.get(), kit.handles.start_response()};
-  const PyRef result = PyRef::steal(PyObject_Vectorcall(application_.get(), arguments + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+  const PyRef result =
+      PyRef::steal(PyObject_Vectorcall(application_.get(), arguments + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
   environ.reset();  // the application's references decide how long it lives
   if (!result) return failed(kit.handles.response);
   answer(kit.handles.response, result.get());
@@ -87,13 +95,15 @@ static bool conclude(Response& response) {
   switch (response.end()) {
     case Response::Ended::Whole:
       if (response.cut() && !response.bodiless()) {
-        log(Level::Warning, "The application sent more than its Content-Length, which was cut: " + describe(response.exchange().request()));
+        log(Level::Warning, "The application sent more than its Content-Length, which was cut: " +
+                                describe(response.exchange().request()));
       }
       return true;
     case Response::Ended::Gone: return PyErr_Occurred() == nullptr;
     case Response::Ended::Short: break;
   }
-  PyErr_Format(PyExc_RuntimeError, "the application's body is %llu bytes shorter than its Content-Length", static_cast<unsigned long long>(response.length_left()));
+  PyErr_Format(PyExc_RuntimeError, "the application's body is %llu bytes shorter than its Content-Length",
+               static_cast<unsigned long long>(response.length_left()));
   return false;
 }
 
@@ -174,7 +184,8 @@ bool App::answer_file(Response& response, PyObject* result) {
 // unless the worker was told to quit.
 void App::failed(Response& response) {
   worker::Exchange& exchange = response.exchange();
-  if (response.gone() && PyErr_ExceptionMatches(PyExc_OSError) != 0) return PyErr_Clear();  // it noticed that nobody listens
+  if (response.gone() && PyErr_ExceptionMatches(PyExc_OSError) != 0)
+    return PyErr_Clear();  // it noticed that nobody listens
   if (quitting() && PyErr_ExceptionMatches(PyExc_SystemExit) != 0) {
     PyErr_Clear();
     return exchange.abort();

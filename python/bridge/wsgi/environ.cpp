@@ -14,15 +14,18 @@ namespace {
 
 using wire::Name;
 
-constexpr std::array<const char*, 14> kSlotNames{"REQUEST_METHOD", "SCRIPT_NAME", "PATH_INFO", "QUERY_STRING", "SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL",
-                                                 "wsgi.url_scheme", "REMOTE_ADDR", "REMOTE_PORT", "RAW_URI", "REQUEST_URI", "prefork.request_id",
-                                                 "prefork.queue_time"};
+constexpr std::array<const char*, 14> kSlotNames{
+    "REQUEST_METHOD", "SCRIPT_NAME",     "PATH_INFO",          "QUERY_STRING",      "SERVER_NAME",
+    "SERVER_PORT",    "SERVER_PROTOCOL", "wsgi.url_scheme",    "REMOTE_ADDR",       "REMOTE_PORT",
+    "RAW_URI",        "REQUEST_URI",     "prefork.request_id", "prefork.queue_time"};
 
 void must(bool ok) {
   if (!ok) throw std::runtime_error("Python has no memory for an environ");
 }
 
-void set(PyObject* dict, const char* key, PyRef value) { must(value && PyDict_SetItem(dict, interned(key), value.get()) == 0); }
+void set(PyObject* dict, const char* key, PyRef value) {
+  must(value && PyDict_SetItem(dict, interned(key), value.get()) == 0);
+}
 
 // "kit.example:8080" and "[::1]:8080" apart; the port is empty when there is none.
 void split_host(std::string_view host, std::string_view& name, std::string_view& port) {
@@ -33,7 +36,9 @@ void split_host(std::string_view host, std::string_view& name, std::string_view&
   port = has_port ? host.substr(colon + 1) : std::string_view{};
 }
 
-std::string_view protocol_of(std::uint8_t version) { return version == 11 ? "HTTP/1.1" : version == 10 ? "HTTP/1.0" : "HTTP/2"; }
+std::string_view protocol_of(std::uint8_t version) {
+  return version == 11 ? "HTTP/1.1" : version == 10 ? "HTTP/1.0" : "HTTP/2";
+}
 
 }  // namespace
 
@@ -47,7 +52,8 @@ EnvironFacts::EnvironFacts(const wire::Settings& settings, unsigned threads, PyO
   set(dict, "wsgi.version", PyRef::steal(Py_BuildValue("(ii)", 1, 0)));
   set(dict, "wsgi.errors", new_errors());
   set(dict, "wsgi.multithread", PyRef::borrow(threads > 1 ? Py_True : Py_False));
-  set(dict, "wsgi.multiprocess", PyRef::borrow(settings.number("workers", 1) > 1 || settings.flag("multiprocess") ? Py_True : Py_False));
+  set(dict, "wsgi.multiprocess",
+      PyRef::borrow(settings.number("workers", 1) > 1 || settings.flag("multiprocess") ? Py_True : Py_False));
   set(dict, "wsgi.run_once", PyRef::borrow(Py_False));
   set(dict, "wsgi.input_terminated", PyRef::borrow(Py_True));
   set(dict, "wsgi.file_wrapper", PyRef::borrow(file_wrapper));
@@ -77,7 +83,9 @@ bool Environ::put_object(Slot slot, PyRef value) {
   return true;
 }
 
-bool Environ::put(Slot slot, std::string_view text) { return holds(values_[slot], text) || put_object(slot, latin1(text)); }
+bool Environ::put(Slot slot, std::string_view text) {
+  return holds(values_[slot], text) || put_object(slot, latin1(text));
+}
 
 bool Environ::put_number(Slot slot, unsigned& last, unsigned number) {
   if (last == number && number != 0) return true;
@@ -115,14 +123,17 @@ bool Environ::put_peers(const wire::RequestView& request) {
   const auto& head = request.head();
   if ((head.flags & wire::kUnixPeer) == 0) {
     return put(RemoteAddr, request.text(head.client)) && put_number(RemotePort, client_port_, head.client_port) &&
-           put(ServerName, head.server.length != 0 ? request.text(head.server) : "localhost") && put_number(ServerPort, server_port_, head.server_port);
+           put(ServerName, head.server.length != 0 ? request.text(head.server) : "localhost") &&
+           put_number(ServerPort, server_port_, head.server_port);
   }
   // Behind a unix socket only the client knows which server it asked for.
   std::string_view name, port;
   split_host(request.text(head.host), name, port);
   client_port_ = server_port_ = 0;
   return put(RemoteAddr, "") && put(RemotePort, "") && put(ServerName, name.empty() ? "localhost" : name) &&
-         put(ServerPort, !port.empty() ? port : head.scheme == wire::Scheme::Https ? "443" : "80");
+         put(ServerPort, !port.empty()                        ? port
+                         : head.scheme == wire::Scheme::Https ? "443"
+                                                              : "80");
 }
 
 bool Environ::put_target(const wire::RequestView& request) {
@@ -136,7 +147,8 @@ bool Environ::put_target(const wire::RequestView& request) {
 bool Environ::put_queue_time(const wire::RequestView& request) {
   const auto arrived = request.head().arrived_ns;
   const auto now = worker::precise_ns();
-  return put_object(QueueTime, PyRef::steal(PyFloat_FromDouble(arrived == 0 || now < arrived ? 0.0 : static_cast<double>(now - arrived) * 1e-9)));
+  return put_object(QueueTime, PyRef::steal(PyFloat_FromDouble(
+                                   arrived == 0 || now < arrived ? 0.0 : static_cast<double>(now - arrived) * 1e-9)));
 }
 
 bool Environ::put_header(std::uint16_t id, std::string_view value) {
@@ -202,9 +214,11 @@ PyRef Environ::build(const wire::RequestView& request, bool& mismatch) {
       return {};
     }
   }
-  const bool put_all = drop_stale() && put_method(request) && put_path(request, mismatch) && put(Query, request.text(head.query)) && put_peers(request) &&
-                       put(Protocol, protocol_of(head.http_version)) && put(Scheme, head.scheme == wire::Scheme::Https ? "https" : "http") &&
-                       put_target(request) && put(RequestId, request.text(head.request_id)) && put_queue_time(request);
+  const bool put_all = drop_stale() && put_method(request) && put_path(request, mismatch) &&
+                       put(Query, request.text(head.query)) && put_peers(request) &&
+                       put(Protocol, protocol_of(head.http_version)) &&
+                       put(Scheme, head.scheme == wire::Scheme::Https ? "https" : "http") && put_target(request) &&
+                       put(RequestId, request.text(head.request_id)) && put_queue_time(request);
   if (!put_all) return {};
   PyRef environ = PyRef::steal(PyDict_Copy(template_.get()));
   if (!environ || (unknown_ != 0 && !put_unknown(environ.get(), request))) return {};

@@ -40,8 +40,23 @@ class Environ {
   PyRef build(const wire::RequestView& request, bool& mismatch);
 
  private:
-  enum Slot : std::size_t { Method, ScriptName, PathInfo, Query, ServerName, ServerPort, Protocol, Scheme, RemoteAddr, RemotePort, RawUri, RequestUri,
-                            RequestId, QueueTime, kSlots };
+  enum Slot : std::size_t {
+    Method,
+    ScriptName,
+    PathInfo,
+    Query,
+    ServerName,
+    ServerPort,
+    Protocol,
+    Scheme,
+    RemoteAddr,
+    RemotePort,
+    RawUri,
+    RequestUri,
+    RequestId,
+    QueueTime,
+    kSlots
+  };
   static constexpr std::size_t kExtra = 64;  // unknown names of a request that are remembered for the second pass
 
   [[nodiscard]] bool put(Slot slot, std::string_view text);
@@ -58,14 +73,14 @@ class Environ {
 
   const EnvironFacts& facts_;
   PyRef template_;
-  std::array<PyObject*, kSlots> keys_;       // interned, immortal
-  std::array<PyObject*, kSlots> values_{};   // what the template has; owned by it
-  unsigned server_port_ = 0;                 // what ServerPort and RemotePort say
+  std::array<PyObject*, kSlots> keys_;      // interned, immortal
+  std::array<PyObject*, kSlots> values_{};  // what the template has; owned by it
+  unsigned server_port_ = 0;                // what ServerPort and RemotePort say
   unsigned client_port_ = 0;
   std::array<PyObject*, kNameCount> headers_{};  // what the template has; owned by it
   std::bitset<kNameCount> in_template_;
-  std::bitset<kNameCount> seen_;             // in this request
-  std::size_t unknown_ = 0;                  // fields of this request with names that are not in the table
+  std::bitset<kNameCount> seen_;  // in this request
+  std::size_t unknown_ = 0;       // fields of this request with names that are not in the table
 };
 
 }  // namespace prefork::bridge::wsgi

@@ -37,7 +37,9 @@ bool add(PyObject* text) {
   return true;
 }
 
-PyObject* write(PyObject*, PyObject* text) { return add(text) ? PyLong_FromSsize_t(PyUnicode_GET_LENGTH(text)) : nullptr; }
+PyObject* write(PyObject*, PyObject* text) {
+  return add(text) ? PyLong_FromSsize_t(PyUnicode_GET_LENGTH(text)) : nullptr;
+}
 
 PyObject* writelines(PyObject*, PyObject* lines) {
   const PyRef iterator = PyRef::steal(PyObject_GetIter(lines));

@@ -12,8 +12,7 @@ namespace prefork::bridge::wsgi {
 namespace {
 
 struct Wrapper {
-  PyObject_HEAD
-  PyObject* file;
+  PyObject_HEAD PyObject* file;
   PyObject* read;
   Py_ssize_t block;
   bool started;
@@ -48,7 +47,8 @@ PyObject* make(PyTypeObject* type, PyObject* args, PyObject* keywords) {
   static const char* kNames[] = {"filelike", "blksize", nullptr};
   PyObject* file = nullptr;
   Py_ssize_t block = 8192;
-  if (PyArg_ParseTupleAndKeywords(args, keywords, "O|n:file_wrapper", const_cast<char**>(kNames), &file, &block) == 0) return nullptr;
+  if (PyArg_ParseTupleAndKeywords(args, keywords, "O|n:file_wrapper", const_cast<char**>(kNames), &file, &block) == 0)
+    return nullptr;
   PyRef read = PyRef::steal(PyObject_GetAttrString(file, "read"));
   if (!read) return nullptr;
   PyObject* const self = type->tp_alloc(type, 0);
@@ -107,7 +107,8 @@ PyType_Slot kSlots[] = {
     {0, nullptr},
 };
 
-PyType_Spec kSpec{"prefork.FileWrapper", sizeof(Wrapper), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE, kSlots};
+PyType_Spec kSpec{"prefork.FileWrapper", sizeof(Wrapper), 0,
+                  Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE, kSlots};
 
 // What an object's attribute says, as a number; -1 with no error set when it says none.
 long long ask(PyObject* object, const char* method) {
@@ -153,7 +154,8 @@ std::optional<WrappedFile> wrapped_file(PyObject* iterable) {
   const auto fd = ask(wrapper->file, "fileno");
   const auto offset = ask(wrapper->file, "tell");  // a buffered reader is behind its descriptor
   struct stat status {};
-  if (fd < 0 || offset < 0 || ::fstat(static_cast<int>(fd), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
+  if (fd < 0 || offset < 0 || ::fstat(static_cast<int>(fd), &status) != 0 || !S_ISREG(status.st_mode))
+    return std::nullopt;
   const auto size = static_cast<std::uint64_t>(status.st_size);
   const auto start = static_cast<std::uint64_t>(offset);
   return WrappedFile{static_cast<int>(fd), start, start < size ? size - start : 0};

@@ -35,7 +35,8 @@ Input::Piece Input::fetch() {
     } else if (got == worker::Exchange::Read::Aborted) {
       if (PyErr_Occurred() != nullptr) return Piece::Failed;  // a signal handler raised
       failed_ = true;
-      PyErr_SetString(PyExc_ConnectionResetError, "the request's body broke off: the client went away or sent no proper body");
+      PyErr_SetString(PyExc_ConnectionResetError,
+                      "the request's body broke off: the client went away or sent no proper body");
       return Piece::Failed;
     }
   }
@@ -99,7 +100,8 @@ PyRef Input::readline(Py_ssize_t size) {
     if (got == Piece::End) break;
     const std::size_t look = std::min(piece_.size(), most - line.size());
     const void* found = std::memchr(piece_.data(), '\n', look);
-    const std::size_t count = found != nullptr ? static_cast<std::size_t>(static_cast<const std::byte*>(found) - piece_.data()) + 1 : look;
+    const std::size_t count =
+        found != nullptr ? static_cast<std::size_t>(static_cast<const std::byte*>(found) - piece_.data()) + 1 : look;
     if (line.empty() && (found != nullptr || count == most)) return take(count);
     line.append(wire::as_text(piece_.first(count)));
     piece_ = piece_.subspan(count);

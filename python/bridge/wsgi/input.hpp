@@ -36,7 +36,7 @@ class Input {
   std::uint64_t left_ = 0;  // of a body of known length
   bool ended_ = false;
   bool failed_ = false;
-  bool waiting_ = false;    // a thread waits in fetch() without the GIL
+  bool waiting_ = false;  // a thread waits in fetch() without the GIL
 };
 
 // The Python type: `Input` behind a pointer that is null once the request is over.

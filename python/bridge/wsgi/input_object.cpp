@@ -6,8 +6,7 @@ namespace prefork::bridge::wsgi {
 namespace {
 
 struct InputObject {
-  PyObject_HEAD
-  Input* input;
+  PyObject_HEAD Input* input;
 };
 
 Input* input_of(PyObject* self) {
@@ -60,7 +59,8 @@ PyObject* closed(PyObject*, void*) { Py_RETURN_FALSE; }
 
 PyMethodDef kMethods[] = {
     {"read", fast(sized<&Input::read>), METH_FASTCALL, "read(size=-1): bytes; empty at the end of the body"},
-    {"readline", fast(sized<&Input::readline>), METH_FASTCALL, "readline(size=-1): bytes up to and with the next newline"},
+    {"readline", fast(sized<&Input::readline>), METH_FASTCALL,
+     "readline(size=-1): bytes up to and with the next newline"},
     {"readlines", fast(sized<&Input::readlines>), METH_FASTCALL, "readlines(hint=-1): a list of lines"},
     {"readinto", readinto, METH_O, "readinto(buffer): how many bytes were read"},
     {"readable", yes, METH_NOARGS, nullptr},

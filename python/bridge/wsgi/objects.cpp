@@ -16,8 +16,7 @@ namespace {
 
 // A callable that belongs to a request: what it does is told by its vectorcall, whom it belongs to by `response`.
 struct Callable {
-  PyObject_HEAD
-  vectorcallfunc call;
+  PyObject_HEAD vectorcallfunc call;
   Response* response;
   PyObject* result;  // what start_response returns: write. Owned.
 };
@@ -110,9 +109,12 @@ PyObject* write(PyObject* self, PyObject* const* args, std::size_t flags, PyObje
 
 // A header of a 103 reply into views that live as long as the list. False with the error set.
 bool hint_field(PyObject* item, wire::ReplyField& field) {
-  const bool pair = PyTuple_Check(item) && PyTuple_GET_SIZE(item) == 2 && PyUnicode_Check(PyTuple_GET_ITEM(item, 0)) && PyUnicode_Check(PyTuple_GET_ITEM(item, 1));
-  if (!pair || !latin1_view(PyTuple_GET_ITEM(item, 0), field.name) || !latin1_view(PyTuple_GET_ITEM(item, 1), field.value) || field.name.empty() ||
-      field.name.find_first_of("\r\n: ") != std::string_view::npos || field.value.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos) {
+  const bool pair = PyTuple_Check(item) && PyTuple_GET_SIZE(item) == 2 && PyUnicode_Check(PyTuple_GET_ITEM(item, 0)) &&
+                    PyUnicode_Check(PyTuple_GET_ITEM(item, 1));
+  if (!pair || !latin1_view(PyTuple_GET_ITEM(item, 0), field.name) ||
+      !latin1_view(PyTuple_GET_ITEM(item, 1), field.value) || field.name.empty() ||
+      field.name.find_first_of("\r\n: ") != std::string_view::npos ||
+      field.value.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos) {
     PyErr_Format(PyExc_ValueError, "wsgi.early_hints: %.200R is no header", item);
     return false;
   }
@@ -137,7 +139,8 @@ PyObject* early_hints(PyObject* self, PyObject* const* args, std::size_t flags, 
     fields.push_back(field);
   }
   auto& exchange = response->exchange();
-  if (!exchange.head_sent() && exchange.request().head().http_version >= 11) (void)exchange.send_interim({103, 0, "Early Hints", fields});
+  if (!exchange.head_sent() && exchange.request().head().http_version >= 11)
+    (void)exchange.send_interim({103, 0, "Early Hints", fields});
   if (PyErr_Occurred() != nullptr) return nullptr;
   Py_RETURN_NONE;
 }
@@ -180,8 +183,10 @@ void Handles::begin(worker::Exchange& exchange) {
 bool Handles::finish(Py_ssize_t references_by_template) {
   response.finish();
   input.finish();
-  const bool ours = Py_REFCNT(start_response_.get()) == 1 && Py_REFCNT(write_.get()) == 2 && Py_REFCNT(input_object_.get()) == 1 + references_by_template &&
-                    Py_REFCNT(early_hints_.get()) == 1 + references_by_template && Py_REFCNT(client_disconnected_.get()) == 1 + references_by_template;
+  const bool ours = Py_REFCNT(start_response_.get()) == 1 && Py_REFCNT(write_.get()) == 2 &&
+                    Py_REFCNT(input_object_.get()) == 1 + references_by_template &&
+                    Py_REFCNT(early_hints_.get()) == 1 + references_by_template &&
+                    Py_REFCNT(client_disconnected_.get()) == 1 + references_by_template;
   if (!ours) cut_off();
   return ours;
 }

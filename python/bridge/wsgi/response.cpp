@@ -16,7 +16,8 @@ constexpr std::size_t kLargestHead = 256 * 1024;
 
 // RFC 9110 5.5: visible characters, spaces, tabs and obs-text. CR, LF and NUL would let a value write lines of its own.
 bool plain_text(std::string_view text) {
-  return std::none_of(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; });
+  return std::none_of(text.begin(), text.end(),
+                      [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; });
 }
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -27,7 +28,9 @@ bool token_listed(std::string_view list, std::string_view token) {
     list.remove_prefix(std::min(list.size(), part.size() + 1));
     while (!part.empty() && part.front() == ' ') part.remove_prefix(1);
     while (!part.empty() && part.back() == ' ') part.remove_suffix(1);
-    if (part.size() == token.size() && std::equal(part.begin(), part.end(), token.begin(), [](char a, char b) { return (a | 0x20) == b; })) return true;
+    if (part.size() == token.size() &&
+        std::equal(part.begin(), part.end(), token.begin(), [](char a, char b) { return (a | 0x20) == b; }))
+      return true;
   }
   return false;
 }
@@ -64,7 +67,8 @@ bool Response::start(PyObject* status, PyObject* headers, PyObject* exc_info) {
     }
     if (exchange_->head_sent()) {
       // Too late to say anything else: the application's own error goes on, so that the reply is broken off.
-      PyObject* const parts[] = {PyTuple_GET_ITEM(exc_info, 0), PyTuple_GET_ITEM(exc_info, 1), PyTuple_GET_ITEM(exc_info, 2)};
+      PyObject* const parts[] = {PyTuple_GET_ITEM(exc_info, 0), PyTuple_GET_ITEM(exc_info, 1),
+                                 PyTuple_GET_ITEM(exc_info, 2)};
       for (PyObject* part : parts) Py_INCREF(part);
       if (parts[2] == Py_None) Py_DECREF(parts[2]);
       PyErr_Restore(parts[0], parts[1], parts[2] == Py_None ? nullptr : parts[2]);
@@ -86,18 +90,21 @@ bool Response::start(PyObject* status, PyObject* headers, PyObject* exc_info) {
 
 bool Response::take_status(PyObject* status) {
   if (!PyUnicode_Check(status)) {
-    PyErr_Format(PyExc_TypeError, "start_response: the status must be a str such as '200 OK', not %.100s", Py_TYPE(status)->tp_name);
+    PyErr_Format(PyExc_TypeError, "start_response: the status must be a str such as '200 OK', not %.100s",
+                 Py_TYPE(status)->tp_name);
     return false;
   }
   std::string_view text;
-  const bool three = latin1_view(status, text) && text.size() >= 3 && is_digit(text[0]) && is_digit(text[1]) && is_digit(text[2]);
+  const bool three =
+      latin1_view(status, text) && text.size() >= 3 && is_digit(text[0]) && is_digit(text[1]) && is_digit(text[2]);
   if (!three || (text.size() > 3 && text[3] != ' ') || !plain_text(text)) {
     PyErr_Format(PyExc_ValueError, "start_response: the status must look like '200 OK', not %.200R", status);
     return false;
   }
   status_ = static_cast<std::uint16_t>((text[0] - '0') * 100 + (text[1] - '0') * 10 + (text[2] - '0'));
   if (status_ < 200) {
-    PyErr_Format(PyExc_ValueError, "start_response: %.200R is no final status; 1xx replies are sent by the server", status);
+    PyErr_Format(PyExc_ValueError, "start_response: %.200R is no final status; 1xx replies are sent by the server",
+                 status);
     return false;
   }
   Py_INCREF(status);
@@ -108,7 +115,8 @@ bool Response::take_status(PyObject* status) {
 
 bool Response::take_headers(PyObject* headers) {
   if (!PyList_Check(headers)) {
-    PyErr_Format(PyExc_TypeError, "start_response: the headers must be a list of (name, value) tuples, not %.100s", Py_TYPE(headers)->tp_name);
+    PyErr_Format(PyExc_TypeError, "start_response: the headers must be a list of (name, value) tuples, not %.100s",
+                 Py_TYPE(headers)->tp_name);
     return false;
   }
   std::size_t bytes = 0;
@@ -117,7 +125,8 @@ bool Response::take_headers(PyObject* headers) {
   }
   for (const auto& field : fields_) bytes += field.name.size() + field.value.size();
   if (bytes <= kLargestHead) return true;
-  PyErr_Format(PyExc_ValueError, "start_response: the headers are %zu bytes long, the most is %zu", bytes, kLargestHead);
+  PyErr_Format(PyExc_ValueError, "start_response: the headers are %zu bytes long, the most is %zu", bytes,
+               kLargestHead);
   return false;
 }
 
@@ -139,7 +148,8 @@ bool Response::take_header(PyObject* item) {
   }
   std::string_view text;
   if (!latin1_view(value, text) || !plain_text(text)) {
-    PyErr_Format(PyExc_ValueError, "start_response: the value of %.100R has characters that a header cannot carry: %.200R", name, value);
+    PyErr_Format(PyExc_ValueError,
+                 "start_response: the value of %.100R has characters that a header cannot carry: %.200R", name, value);
     return false;
   }
   switch (known.handling) {
@@ -148,7 +158,9 @@ bool Response::take_header(PyObject* item) {
     case Handling::Length:
       if (length_known_) {  // twice: the same again is dropped, another one is a contradiction
         const auto before = left_;
-        return take_length(text) && (left_ == before || (PyErr_SetString(PyExc_ValueError, "start_response: two different Content-Length headers"), false));
+        return take_length(text) &&
+               (left_ == before ||
+                (PyErr_SetString(PyExc_ValueError, "start_response: two different Content-Length headers"), false));
       }
       if (!take_length(text)) return false;
       break;
@@ -176,7 +188,9 @@ void Response::announce(std::uint64_t length) {
   if (length_known_ || exchange_->head_sent() || status_ == 204 || status_ == 304) return;
   const auto [end, error] = std::to_chars(length_text_.data(), length_text_.data() + length_text_.size(), length);
   (void)error;
-  fields_.push_back({"Content-Length", {length_text_.data(), static_cast<std::size_t>(end - length_text_.data())}, Name::ContentLength});
+  fields_.push_back({"Content-Length",
+                     {length_text_.data(), static_cast<std::size_t>(end - length_text_.data())},
+                     Name::ContentLength});
   length_known_ = true;
   left_ = length;
 }

@@ -54,7 +54,8 @@ PyObject* serve_thread(PyObject* capsule, PyObject*) {
   auto* const serving = static_cast<Serving*>(PyCapsule_GetPointer(capsule, nullptr));
   GilHooks hooks;
   // Only the main thread runs signal handlers, so an interruption cannot come here.
-  if (serving->runner.serve(hooks, serving->app) == Ended::Broken) serving->broken.store(true, std::memory_order_relaxed);
+  if (serving->runner.serve(hooks, serving->app) == Ended::Broken)
+    serving->broken.store(true, std::memory_order_relaxed);
   shm::signal_bell(serving->finished.get());
   Py_RETURN_NONE;
 }
@@ -68,7 +69,8 @@ bool start_thread(Serving& serving, unsigned number) {
   const PyRef target = PyRef::steal(PyCFunction_New(&kServeThread, capsule.get()));
   const PyRef make = PyRef::steal(PyObject_GetAttrString(threading.get(), "Thread"));
   const PyRef none = PyRef::steal(PyTuple_New(0));
-  const PyRef options = PyRef::steal(Py_BuildValue("{s:O,s:N,s:O}", "target", target.get(), "name", PyUnicode_FromFormat("prefork-%u", number), "daemon", Py_True));
+  const PyRef options = PyRef::steal(Py_BuildValue("{s:O,s:N,s:O}", "target", target.get(), "name",
+                                                   PyUnicode_FromFormat("prefork-%u", number), "daemon", Py_True));
   if (!target || !make || !none || !options) return false;
   const PyRef thread = PyRef::steal(PyObject_Call(make.get(), none.get(), options.get()));
   return thread && PyRef::steal(PyObject_CallMethod(thread.get(), "start", nullptr));
@@ -90,7 +92,9 @@ int watch_threads(worker::Context& context, Serving& serving, unsigned threads) 
       pollfd wait{serving.finished.get(), POLLIN, 0};
       std::uint64_t count = 0;
       // A beat at most: a signal that comes just before poll() does not interrupt it.
-      if (::poll(&wait, 1, beat) > 0 && ::read(serving.finished.get(), &count, sizeof count) == static_cast<ssize_t>(sizeof count)) ended += count;
+      if (::poll(&wait, 1, beat) > 0 &&
+          ::read(serving.finished.get(), &count, sizeof count) == static_cast<ssize_t>(sizeof count))
+        ended += count;
     }
     context.channel().phase.renew(worker::coarse_us());  // with the GIL: a thread that keeps it for itself stops this
     if (PyErr_CheckSignals() == 0) continue;
@@ -108,8 +112,10 @@ int watch_threads(worker::Context& context, Serving& serving, unsigned threads) 
 int serve_wsgi(Startup& startup) {
   const auto threads = static_cast<unsigned>(std::max(1L, startup.context.settings().number("threads", 1)));
   // Threads that outlive the main thread's patience (QUIT) still look at it: it is never taken down.
-  auto& serving = *new Serving{worker::SyncRunner(startup.context), wsgi::App(startup.application.share(), startup.context.settings(), threads, startup.hooks),
-                               shm::UniqueFd(::eventfd(0, EFD_CLOEXEC))};
+  auto& serving =
+      *new Serving{worker::SyncRunner(startup.context),
+                   wsgi::App(startup.application.share(), startup.context.settings(), threads, startup.hooks),
+                   shm::UniqueFd(::eventfd(0, EFD_CLOEXEC))};
   on_stop([&serving] {
     const GilFree free;
     serving.runner.stop();

@@ -65,7 +65,8 @@ class DispatcherTest : public ::testing::Test {
     dispatcher.set_policy(changed);
   }
   void bury(Worker& worker, bool trusted = true) {
-    dispatcher.bury(worker.link(), trusted, [this](const http::Exchange&, bool started) { mourned += started ? 's' : 'u'; });
+    dispatcher.bury(worker.link(), trusted,
+                    [this](const http::Exchange&, bool started) { mourned += started ? 's' : 'u'; });
   }
 
   net::Loop loop;

@@ -19,7 +19,9 @@ struct Client : http::ReplySink {
     request.head.method = static_cast<std::uint8_t>(method);
     request.head.http_version = 11;
     request.head.target = request.head.raw_path = request.head.path = request.add_text(path);
-    if (padding != 0) request.fields().push_back({static_cast<std::uint16_t>(wire::Name::UserAgent), 0, 0, request.add_text(std::string(padding, 'x'))});
+    if (padding != 0)
+      request.fields().push_back(
+          {static_cast<std::uint16_t>(wire::Name::UserAgent), 0, 0, request.add_text(std::string(padding, 'x'))});
     request.finish();
   }
 
@@ -72,8 +74,9 @@ class Worker {
   explicit Worker(dispatch::Dispatcher& dispatcher, const shm::Geometry& geometry = {64 << 10, 64 << 10, 64})
       : bell_(shm::make_bell()),
         master_bell_(shm::make_bell()),
-        link_(std::make_unique<dispatch::WorkerLink>(dispatcher, shm::Region::create(shm::Layout(geometry).total), geometry, master_bell_.wait.get(),
-                                                     bell_.signal_fd(), -1, dispatch::WorkerIdentity{1, 0, 0, 4711})),
+        link_(std::make_unique<dispatch::WorkerLink>(dispatcher, shm::Region::create(shm::Layout(geometry).total),
+                                                     geometry, master_bell_.wait.get(), bell_.signal_fd(), -1,
+                                                     dispatch::WorkerIdentity{1, 0, 0, 4711})),
         end_(shm::Parts(link_->region().bytes(), geometry), bell_.wait.get(), master_bell_.signal_fd()) {
     dispatcher.add(*link_);
   }
@@ -92,7 +95,8 @@ class Worker {
     std::vector<Record> records;
     shm::Record seen;
     while (end_.requests.peek(seen) == shm::Peek::Record) {
-      records.push_back({static_cast<wire::Kind>(seen.tag.kind), seen.tag.flags, seen.tag.slot, seen.tag.generation, std::string(wire::as_text(seen.payload))});
+      records.push_back({static_cast<wire::Kind>(seen.tag.kind), seen.tag.flags, seen.tag.slot, seen.tag.generation,
+                         std::string(wire::as_text(seen.payload))});
       end_.requests.release();
       (void)end_.requests.settle();
     }
@@ -111,7 +115,8 @@ class Worker {
     return started;
   }
 
-  bool reply(const Record& to, std::uint16_t status, std::string_view body, std::uint16_t flags = wire::kEnd, std::string_view length = {}) {
+  bool reply(const Record& to, std::uint16_t status, std::string_view body, std::uint16_t flags = wire::kEnd,
+             std::string_view length = {}) {
     std::vector<std::byte> memory(wire::reply_head_space(1, 32) + body.size());
     wire::ReplyWriter writer(memory, status, 1, 0);
     if (!length.empty()) writer.field("Content-Length", length, wire::Name::ContentLength);
@@ -119,16 +124,20 @@ class Worker {
     const auto used = writer.finish();
     return send(wire::Kind::Head, flags, to.slot, to.generation, {reinterpret_cast<const char*>(memory.data()), used});
   }
-  bool body(const Record& to, std::string_view bytes, std::uint16_t flags = 0) { return send(wire::Kind::Body, flags, to.slot, to.generation, bytes); }
+  bool body(const Record& to, std::string_view bytes, std::uint16_t flags = 0) {
+    return send(wire::Kind::Body, flags, to.slot, to.generation, bytes);
+  }
   bool credit(const Record& to, std::uint64_t bytes) {
     const wire::CreditRecord record{bytes};
     return send(wire::Kind::Credit, 0, to.slot, to.generation, {reinterpret_cast<const char*>(&record), sizeof record});
   }
-  bool send(wire::Kind kind, std::uint16_t flags, std::uint32_t slot, std::uint32_t generation, std::string_view bytes) {
+  bool send(wire::Kind kind, std::uint16_t flags, std::uint32_t slot, std::uint32_t generation,
+            std::string_view bytes) {
     const auto space = end_.replies.try_claim(static_cast<std::uint32_t>(bytes.size()));
     if (space.data() == nullptr) return false;
     if (!bytes.empty()) std::memcpy(space.data(), bytes.data(), bytes.size());
-    end_.replies.commit({static_cast<std::uint16_t>(kind), flags, slot, generation}, static_cast<std::uint32_t>(bytes.size()));
+    end_.replies.commit({static_cast<std::uint16_t>(kind), flags, slot, generation},
+                        static_cast<std::uint32_t>(bytes.size()));
     end_.replies.publish();
     end_.master_bell.ring();
     return true;

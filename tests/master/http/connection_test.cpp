@@ -25,7 +25,8 @@ std::string get(const std::string& path, const std::string& fields = "") {
   return "GET " + path + " HTTP/1.1\r\nHost: example\r\n" + fields + "\r\n";
 }
 std::string post(const std::string& path, const std::string& body, const std::string& fields = "") {
-  return "POST " + path + " HTTP/1.1\r\nHost: example\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" + fields + "\r\n" + body;
+  return "POST " + path + " HTTP/1.1\r\nHost: example\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" +
+         fields + "\r\n" + body;
 }
 
 class ConnectionTest : public ::testing::Test {
@@ -79,7 +80,9 @@ class ConnectionTest : public ::testing::Test {
   bool until_received(const std::string& text) {
     return until([&] { return received.find(text) != std::string::npos; });
   }
-  void send(std::string_view bytes) { ASSERT_EQ(::send(client.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size())); }
+  void send(std::string_view bytes) {
+    ASSERT_EQ(::send(client.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
+  }
   void receive() {
     std::array<char, 65536> buffer{};
     while (!ended) {
@@ -94,10 +97,13 @@ class ConnectionTest : public ::testing::Test {
   void settle() {
     for (int i = 0; i < 20; ++i) (void)until([] { return true; });
   }
-  bool answer(std::size_t which, const std::string& body) { return worker.reply(started.at(which), 200, body, wire::kEnd, std::to_string(body.size())); }
+  bool answer(std::size_t which, const std::string& body) {
+    return worker.reply(started.at(which), 200, body, wire::kEnd, std::to_string(body.size()));
+  }
   std::size_t answers() const {
     std::size_t count = 0;
-    for (auto at = received.find("HTTP/1.1 "); at != std::string::npos; at = received.find("HTTP/1.1 ", at + 1)) ++count;
+    for (auto at = received.find("HTTP/1.1 "); at != std::string::npos; at = received.find("HTTP/1.1 ", at + 1))
+      ++count;
     return count;
   }
   bool in_order(const std::vector<std::string>& texts) const {
@@ -189,7 +195,10 @@ TEST_F(ConnectionTest, AClientThatIsGoneCancelsWhatRuns) {
   // A failed write says it.
   ASSERT_TRUE(worker.body(started[0], "more"));
   ended = true;
-  ASSERT_TRUE(until([&] { return std::any_of(told.begin(), told.end(), [](const Record& record) { return record.kind == wire::Kind::Cancel; }); }));
+  ASSERT_TRUE(until([&] {
+    return std::any_of(told.begin(), told.end(),
+                       [](const Record& record) { return record.kind == wire::Kind::Cancel; });
+  }));
   ASSERT_TRUE(until([&] { return site.connections() == 0; }));
 }
 
@@ -237,8 +246,10 @@ TEST_F(ConnectionTest, ConnectionIsKeptAsTheClientAsksAndItsVersionSays) {
     const char* request;
     bool kept;
   };
-  for (const auto& [request, kept] : {Case{"GET / HTTP/1.1\r\nHost: a\r\n\r\n", true}, Case{"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", false},
-                                      Case{"GET / HTTP/1.0\r\n\r\n", false}, Case{"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", true}}) {
+  for (const auto& [request, kept] :
+       {Case{"GET / HTTP/1.1\r\nHost: a\r\n\r\n", true},
+        Case{"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", false}, Case{"GET / HTTP/1.0\r\n\r\n", false},
+        Case{"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", true}}) {
     connect();
     started.clear();
     received.clear();
@@ -364,7 +375,8 @@ TEST_F(ConnectionTest, ASlowReaderStopsTheWorkersCreditAndGetsEveryByte) {
   ASSERT_TRUE(until([&] {
     for (; credits < told.size(); ++credits) {
       wire::CreditRecord record;
-      if (told[credits].kind == wire::Kind::Credit && wire::read_record(wire::as_bytes(told[credits].bytes), record)) window += record.bytes;
+      if (told[credits].kind == wire::Kind::Credit && wire::read_record(wire::as_bytes(told[credits].bytes), record))
+        window += record.bytes;
     }
     while (sent < kPieces * kPiece && sent + kPiece <= window) {
       std::string piece(kPiece, static_cast<char>('a' + (sent / kPiece) % 26));
@@ -374,7 +386,8 @@ TEST_F(ConnectionTest, ASlowReaderStopsTheWorkersCreditAndGetsEveryByte) {
     }
     return sent == kPieces * kPiece;
   }));
-  ASSERT_TRUE(until([&] { return received.size() > text.size() && received.ends_with(text.substr(text.size() - 100)); }));
+  ASSERT_TRUE(
+      until([&] { return received.size() > text.size() && received.ends_with(text.substr(text.size() - 100)); }));
   EXPECT_TRUE(received.ends_with(text));
   EXPECT_GT(credits, 0U);
 }

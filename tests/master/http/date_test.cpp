@@ -46,9 +46,10 @@ TEST(Date, TwoDigitYearMoreThanFiftyAheadLiesInThePast) {
 }
 
 TEST(Date, WhatIsNoDateIsRefused) {
-  for (const char* text : {"", "x", "Sun", "Sun, 06 Nov 1994 08:49:37", "Sun, 32 Nov 1994 08:49:37 GMT", "Sun, 06 Foo 1994 08:49:37 GMT",
-                           "Sun, 06 Nov 1994 24:00:00 GMT", "Sun, 06 Nov 1994 08:49:37 GMT ", "Sun, -6 Nov 1994 08:49:37 GMT",
-                           "Sunday, 06-Nov-1994 08:49:37 GMT", "Sun Nov 6 08:49:37 1994", "Sun, 06 anF 1994 08:49:37 GMT"}) {
+  for (const char* text :
+       {"", "x", "Sun", "Sun, 06 Nov 1994 08:49:37", "Sun, 32 Nov 1994 08:49:37 GMT", "Sun, 06 Foo 1994 08:49:37 GMT",
+        "Sun, 06 Nov 1994 24:00:00 GMT", "Sun, 06 Nov 1994 08:49:37 GMT ", "Sun, -6 Nov 1994 08:49:37 GMT",
+        "Sunday, 06-Nov-1994 08:49:37 GMT", "Sun Nov 6 08:49:37 1994", "Sun, 06 anF 1994 08:49:37 GMT"}) {
     EXPECT_FALSE(parse_date(text, kNow)) << text;
   }
 }

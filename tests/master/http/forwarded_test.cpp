@@ -11,7 +11,8 @@ namespace prefork::http {
 namespace {
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
-const std::map<std::string, std::string> kSecure = {{"X-FORWARDED-PROTOCOL", "ssl"}, {"X-FORWARDED-PROTO", "https"}, {"X-FORWARDED-SSL", "on"}};
+const std::map<std::string, std::string> kSecure = {
+    {"X-FORWARDED-PROTOCOL", "ssl"}, {"X-FORWARDED-PROTO", "https"}, {"X-FORWARDED-SSL", "on"}};
 
 struct Setting {
   std::vector<std::string> allow = {"127.0.0.1", "::1"};
@@ -52,8 +53,9 @@ const Peer kUnix{"", 0, true};
 const Setting kApply{{"127.0.0.1", "10.0.0.0/8"}, 0, true};
 
 TEST(Forwarded, WhatAnUntrustedPeerSendsChangesNothing) {
-  const Headers all = {{"X-Forwarded-For", "1.2.3.4"}, {"X-Forwarded-Proto", "https"}, {"X-Forwarded-Ssl", "off"}, {"X-Forwarded-Host", "evil"},
-                       {"X-Forwarded-Port", "1"}, {"Forwarded", "for=1.2.3.4;proto=https;host=evil"}};
+  const Headers all = {{"X-Forwarded-For", "1.2.3.4"}, {"X-Forwarded-Proto", "https"},
+                       {"X-Forwarded-Ssl", "off"},     {"X-Forwarded-Host", "evil"},
+                       {"X-Forwarded-Port", "1"},      {"Forwarded", "for=1.2.3.4;proto=https;host=evil"}};
   const Answer answer = ask({{"127.0.0.1"}, 0, true}, kStranger, all);
   EXPECT_EQ(answer.refused, 0);
   EXPECT_EQ(answer.scheme, "");
@@ -87,7 +89,12 @@ TEST(Forwarded, SchemeByTrustAndHeader) {
       {"plain", {"*"}, kStranger, {{"X-Forwarded-Proto", "http"}}, "http"},
       {"agreeing", {"*"}, kStranger, {{"X-Forwarded-Proto", "https"}, {"X-Forwarded-Ssl", "on"}}, "https"},
       {"contradiction", {"*"}, kStranger, {{"X-Forwarded-Proto", "https"}, {"X-Forwarded-Ssl", "off"}}, nullptr, 400},
-      {"contradiction in one name", {"*"}, kStranger, {{"X-Forwarded-Proto", "https"}, {"X-Forwarded-Proto", "http"}}, nullptr, 400},
+      {"contradiction in one name",
+       {"*"},
+       kStranger,
+       {{"X-Forwarded-Proto", "https"}, {"X-Forwarded-Proto", "http"}},
+       nullptr,
+       400},
       {"the same twice", {"*"}, kStranger, {{"X-Forwarded-Proto", "https"}, {"X-Forwarded-Proto", "https"}}, "https"},
       {"a list is not the value", {"*"}, kStranger, {{"X-Forwarded-Proto", "https, https"}}, "http"},
       {"underscore is another name", {"*"}, kStranger, {{"X_Forwarded_Proto", "https"}}, ""},
@@ -113,7 +120,10 @@ TEST(Forwarded, SchemeHeadersAreTheOperators) {
 TEST(Forwarded, ProxyHeadersReadWhatLoadBalancersSend) {
   EXPECT_EQ(ask(kApply, kProxy, {{"X-Forwarded-Proto", "wss"}}).scheme, "https");
   EXPECT_EQ(ask(kApply, kProxy, {{"X-Forwarded-Proto", "http, https"}}).scheme, "https");
-  EXPECT_EQ(ask({{"127.0.0.1"}, 2, true}, kProxy, {{"X-Forwarded-For", "8.8.8.8, 10.0.0.1"}, {"X-Forwarded-Proto", "https, http"}}).scheme, "https");
+  EXPECT_EQ(ask({{"127.0.0.1"}, 2, true}, kProxy,
+                {{"X-Forwarded-For", "8.8.8.8, 10.0.0.1"}, {"X-Forwarded-Proto", "https, http"}})
+                .scheme,
+            "https");
 }
 
 TEST(Forwarded, ClientIsKnownToTheLogsButAppliesOnlyWhenAsked) {
@@ -144,8 +154,16 @@ TEST(Forwarded, ClientByTrustAndHops) {
       {"through a trusted one", &kApply, kProxy, {{"X-Forwarded-For", "6.6.6.6, 8.8.8.8, 10.1.2.3"}}, "8.8.8.8"},
       {"all trusted", &kApply, kProxy, {{"X-Forwarded-For", "10.0.0.9, 10.1.2.3"}}, "10.0.0.9"},
       {"everybody is trusted", &all, kProxy, {{"X-Forwarded-For", "6.6.6.6, 8.8.8.8"}}, "6.6.6.6"},
-      {"lines are one list", &kApply, kProxy, {{"X-Forwarded-For", "6.6.6.6"}, {"A", "b"}, {"X-Forwarded-For", "8.8.8.8, 10.0.0.1"}}, "8.8.8.8"},
-      {"lines, the first counts", &kApply, kProxy, {{"X-Forwarded-For", "8.8.8.8"}, {"X-Forwarded-For", "10.0.0.1"}}, "8.8.8.8"},
+      {"lines are one list",
+       &kApply,
+       kProxy,
+       {{"X-Forwarded-For", "6.6.6.6"}, {"A", "b"}, {"X-Forwarded-For", "8.8.8.8, 10.0.0.1"}},
+       "8.8.8.8"},
+      {"lines, the first counts",
+       &kApply,
+       kProxy,
+       {{"X-Forwarded-For", "8.8.8.8"}, {"X-Forwarded-For", "10.0.0.1"}},
+       "8.8.8.8"},
       {"unknown stops the walk", &kApply, kProxy, {{"X-Forwarded-For", "8.8.8.8, unknown, 10.0.0.1"}}, "10.0.0.1"},
       {"no address at all", &kApply, kProxy, {{"X-Forwarded-For", "unknown"}}, "127.0.0.1", 5000},
       {"empty", &kApply, kProxy, {{"X-Forwarded-For", ""}}, "127.0.0.1", 5000},
@@ -154,7 +172,11 @@ TEST(Forwarded, ClientByTrustAndHops) {
       {"port", &kApply, kProxy, {{"X-Forwarded-For", "8.8.8.8:4711"}}, "8.8.8.8", 4711},
       {"IPv6", &kApply, kProxy, {{"X-Forwarded-For", "2001:db8::7"}}, "2001:db8::7"},
       {"IPv6 with a port", &kApply, kProxy, {{"X-Forwarded-For", "[2001:db8::7]:99"}}, "2001:db8::7", 99},
-      {"mapped addresses are trusted as IPv4", &kApply, {"::ffff:127.0.0.1", 1, false}, {{"X-Forwarded-For", "8.8.8.8"}}, "8.8.8.8"},
+      {"mapped addresses are trusted as IPv4",
+       &kApply,
+       {"::ffff:127.0.0.1", 1, false},
+       {{"X-Forwarded-For", "8.8.8.8"}},
+       "8.8.8.8"},
       {"unix peer", &none, kUnix, {{"X-Forwarded-For", "6.6.6.6, 8.8.8.8"}}, "8.8.8.8"},
       {"one hop", &hop1, kProxy, {{"X-Forwarded-For", "6.6.6.6, 8.8.8.8"}}, "8.8.8.8"},
       {"two hops", &hop2, kProxy, {{"X-Forwarded-For", "6.6.6.6, 8.8.8.8, 10.0.0.1"}}, "8.8.8.8"},
@@ -162,11 +184,20 @@ TEST(Forwarded, ClientByTrustAndHops) {
       {"hop that is no address", &hop1, kProxy, {{"X-Forwarded-For", "8.8.8.8, unknown"}}, "127.0.0.1", 5000},
       {"Forwarded", &kApply, kProxy, {{"Forwarded", "for=8.8.8.8;by=10.0.0.1"}}, "8.8.8.8"},
       {"Forwarded with quotes", &kApply, kProxy, {{"Forwarded", "For=\"[2001:db8::7]:4711\""}}, "2001:db8::7", 4711},
-      {"Forwarded chain", &kApply, kProxy, {{"Forwarded", "for=6.6.6.6, for=8.8.8.8"}, {"Forwarded", "for=10.0.0.1"}}, "8.8.8.8"},
+      {"Forwarded chain",
+       &kApply,
+       kProxy,
+       {{"Forwarded", "for=6.6.6.6, for=8.8.8.8"}, {"Forwarded", "for=10.0.0.1"}},
+       "8.8.8.8"},
       {"Forwarded hidden", &kApply, kProxy, {{"Forwarded", "for=_hidden"}}, "127.0.0.1", 5000},
       {"Forwarded broken", &kApply, kProxy, {{"Forwarded", "for=8.8.8.8, for=\"9.9.9.9"}}, "127.0.0.1", 5000},
       {"X-Forwarded-* win", &kApply, kProxy, {{"Forwarded", "for=6.6.6.6"}, {"X-Forwarded-For", "8.8.8.8"}}, "8.8.8.8"},
-      {"X-Forwarded-Proto alone shuts Forwarded out", &kApply, kProxy, {{"Forwarded", "for=6.6.6.6"}, {"X-Forwarded-Proto", "https"}}, "127.0.0.1", 5000},
+      {"X-Forwarded-Proto alone shuts Forwarded out",
+       &kApply,
+       kProxy,
+       {{"Forwarded", "for=6.6.6.6"}, {"X-Forwarded-Proto", "https"}},
+       "127.0.0.1",
+       5000},
   };
   for (const ClientCase& test : cases) {
     SCOPED_TRACE(test.what);
@@ -193,12 +224,17 @@ TEST(Forwarded, HostMayCarryThePort) {
 }
 
 TEST(Forwarded, UnusableHostAndPortAreIgnored) {
-  for (const char* host : {"", "a b", "a/b", "a\"b", "<x>", "a@b", "\xc3\xa9"}) EXPECT_EQ(ask(kApply, kProxy, {{"X-Forwarded-Host", host}}).host, "");
-  for (const char* port : {"", "0", "65536", "-1", "80x", " "}) EXPECT_EQ(ask(kApply, kProxy, {{"X-Forwarded-Port", port}}).port, 0);
+  for (const char* host : {"", "a b", "a/b", "a\"b", "<x>", "a@b", "\xc3\xa9"})
+    EXPECT_EQ(ask(kApply, kProxy, {{"X-Forwarded-Host", host}}).host, "");
+  for (const char* port : {"", "0", "65536", "-1", "80x", " "})
+    EXPECT_EQ(ask(kApply, kProxy, {{"X-Forwarded-Port", port}}).port, 0);
 }
 
 TEST(Forwarded, RfcElementGivesSchemeAndHostOfTheClientsHop) {
-  const Answer answer = ask(kApply, kProxy, {{"Forwarded", "for=6.6.6.6;proto=http;host=evil, for=8.8.8.8;proto=https;host=\"example.org:444\", for=10.0.0.1;proto=http"}});
+  const Answer answer = ask(kApply, kProxy,
+                            {{"Forwarded",
+                              "for=6.6.6.6;proto=http;host=evil, for=8.8.8.8;proto=https;host=\"example.org:444\", "
+                              "for=10.0.0.1;proto=http"}});
   EXPECT_EQ(answer.client, "8.8.8.8");
   EXPECT_EQ(answer.scheme, "https");
   EXPECT_EQ(answer.host, "example.org:444");
@@ -207,12 +243,14 @@ TEST(Forwarded, RfcElementGivesSchemeAndHostOfTheClientsHop) {
 
 TEST(Forwarded, GrammarOfRfc7239) {
   std::vector<ForwardedElement> elements;
-  ASSERT_TRUE(parse_forwarded("for=\"_gazonk\" , ,For=\"[2001:db8:cafe::17]:4711\";by=203.0.113.43;;ext=\"a,b;c\\\"d\"", elements));
+  ASSERT_TRUE(parse_forwarded("for=\"_gazonk\" , ,For=\"[2001:db8:cafe::17]:4711\";by=203.0.113.43;;ext=\"a,b;c\\\"d\"",
+                              elements));
   ASSERT_EQ(elements.size(), 2u);
   EXPECT_EQ(elements[0].for_, "_gazonk");
   EXPECT_EQ(elements[1].for_, "[2001:db8:cafe::17]:4711");
   EXPECT_EQ(elements[1].by, "203.0.113.43");
-  for (const char* broken : {"for", "for=", "for=\"x", "=x", "for=a b", "for=a\"b\"", "for=<", "a=\"\\", "for=a proto=b"}) {
+  for (const char* broken :
+       {"for", "for=", "for=\"x", "=x", "for=a b", "for=a\"b\"", "for=<", "a=\"\\", "for=a proto=b"}) {
     elements.clear();
     EXPECT_FALSE(parse_forwarded(broken, elements)) << broken;
   }
@@ -230,8 +268,12 @@ TEST(Forwarded, ForwarderHeadersAreNamedOrAll) {
 
 TEST(TrustList, KnowsAddressesAndNetworks) {
   const TrustList list({"192.0.2.1", "10.0.0.0/8", "172.16.0.0/12", "2001:db8::/33", "::1"});
-  for (const char* yes : {"192.0.2.1", "10.255.0.1", "172.31.255.255", "2001:db8:7fff::1", "::1", "::ffff:10.1.1.1", "::1%lo"}) EXPECT_TRUE(list.trusts(yes)) << yes;
-  for (const char* no : {"192.0.2.2", "11.0.0.1", "172.32.0.0", "2001:db8:8000::1", "::2", "", "x", "10.1", "010.0.0.1"}) EXPECT_FALSE(list.trusts(no)) << no;
+  for (const char* yes :
+       {"192.0.2.1", "10.255.0.1", "172.31.255.255", "2001:db8:7fff::1", "::1", "::ffff:10.1.1.1", "::1%lo"})
+    EXPECT_TRUE(list.trusts(yes)) << yes;
+  for (const char* no :
+       {"192.0.2.2", "11.0.0.1", "172.32.0.0", "2001:db8:8000::1", "::2", "", "x", "10.1", "010.0.0.1"})
+    EXPECT_FALSE(list.trusts(no)) << no;
 }
 
 TEST(TrustList, EverybodyAndNobody) {
@@ -243,7 +285,8 @@ TEST(TrustList, EverybodyAndNobody) {
 }
 
 TEST(TrustList, SaysWhatIsWrongWithAnEntry) {
-  for (const char* bad : {"", "localhost", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/x", "10.0.0.1/8", "::1/129", "::1/64", "10.0.0.0/-1", "1.2.3"}) {
+  for (const char* bad : {"", "localhost", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/x", "10.0.0.1/8", "::1/129", "::1/64",
+                          "10.0.0.0/-1", "1.2.3"}) {
     try {
       TrustList list({bad});
       ADD_FAILURE() << bad << " was taken";

@@ -36,7 +36,7 @@ struct Message {
 
 struct Outcome {
   std::vector<Message> messages;
-  int status = 0;          // of the refusal
+  int status = 0;  // of the refusal
   std::string reason;
   std::size_t unread = 0;  // bytes left when the parser refused
   bool clean_end = false;  // the client may end its side here
@@ -73,8 +73,8 @@ inline Message read_head(wire::RequestBuilder& builder, const H1Parser& parser) 
 }
 
 // `next_piece(left)` says how many bytes the next buffer has, 1 to left.
-inline Outcome feed_all(std::string_view bytes, const Limits& limits, const std::function<std::size_t(std::size_t)>& next_piece,
-                        bool trusted = false) {
+inline Outcome feed_all(std::string_view bytes, const Limits& limits,
+                        const std::function<std::size_t(std::size_t)>& next_piece, bool trusted = false) {
   H1Parser parser(limits);
   parser.trust_forwarder(trusted);
   wire::RequestBuilder builder;
@@ -115,18 +115,22 @@ inline Outcome feed_all(std::string_view bytes, const Limits& limits, const std:
 }
 
 inline Outcome feed_whole(std::string_view bytes, const Limits& limits = {}, bool trusted = false) {
-  return feed_all(bytes, limits, [](std::size_t left) { return left; }, trusted);
+  return feed_all(
+      bytes, limits, [](std::size_t left) { return left; }, trusted);
 }
 
 inline Outcome feed_bytewise(std::string_view bytes, const Limits& limits = {}, bool trusted = false) {
-  return feed_all(bytes, limits, [](std::size_t) { return std::size_t{1}; }, trusted);
+  return feed_all(
+      bytes, limits, [](std::size_t) { return std::size_t{1}; }, trusted);
 }
 
 // Pieces of random length, short ones more often.
 inline Outcome feed_split(std::string_view bytes, const Limits& limits, std::uint32_t seed, bool trusted = false) {
   std::minstd_rand random(seed + 1);
   return feed_all(
-      bytes, limits, [&](std::size_t left) { return 1 + random() % std::min<std::size_t>(left, std::size_t{1} << (random() % 8)); }, trusted);
+      bytes, limits,
+      [&](std::size_t left) { return 1 + random() % std::min<std::size_t>(left, std::size_t{1} << (random() % 8)); },
+      trusted);
 }
 
 }  // namespace prefork::http::testing

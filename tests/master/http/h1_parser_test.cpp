@@ -118,7 +118,8 @@ TEST(H1Parser, AbsoluteTargetTakesThePlaceOfHost) {
 TEST(H1Parser, KnowsMethodsAndPassesOthersOnlyWhenAllowed) {
   Limits limits;
   limits.permit_unconventional_http_method = true;
-  for (const char* method : {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "PROPFIND", "REPORT", "QUERY", "PURGE"}) {
+  for (const char* method :
+       {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "PROPFIND", "REPORT", "QUERY", "PURGE"}) {
     const std::string bytes = std::string(method) + " /m HTTP/1.1\r\n" + kHost + "\r\n";
     EXPECT_EQ(only(bytes).method, method);
     EXPECT_EQ(only(bytes, limits).method, method);
@@ -201,13 +202,14 @@ TEST(H1Parser, ReadsFields) {
 // RFC 9110 5.3: their order means something.
 TEST(H1Parser, KeepsDuplicatesInOrder) {
   const Message message = only(get("/", "X-D: one\r\nCookie: a=1\r\nX-D:\r\nCookie: b=2\r\nx-d: three\r\n"));
-  const std::vector<std::pair<std::string, std::string>> want = {
-      {"host", "kit"}, {"x-d", "one"}, {"cookie", "a=1"}, {"x-d", ""}, {"cookie", "b=2"}, {"x-d", "three"}};
+  const std::vector<std::pair<std::string, std::string>> want = {{"host", "kit"}, {"x-d", "one"},    {"cookie", "a=1"},
+                                                                 {"x-d", ""},     {"cookie", "b=2"}, {"x-d", "three"}};
   EXPECT_EQ(message.fields, want);
 }
 
 TEST(H1Parser, ReadsHosts) {
-  for (const char* host : {"kit.example", "kit:8000", "kit:", "127.0.0.1:80", "[::1]:80", "[2001:db8::1]", "[v1.a:b]", "a%20b", "my_host", "kit.", ""}) {
+  for (const char* host : {"kit.example", "kit:8000", "kit:", "127.0.0.1:80", "[::1]:80", "[2001:db8::1]", "[v1.a:b]",
+                           "a%20b", "my_host", "kit.", ""}) {
     const Message message = only("GET / HTTP/1.1\r\nHost: " + std::string(host) + "\r\n\r\n");
     EXPECT_EQ(message.host, host);
     EXPECT_EQ(message.field("host"), host);
@@ -226,7 +228,8 @@ TEST(H1Parser, ReadsBodies) {
       {"RFC 9112 6.2 length", post("Content-Length: 5\r\n", "hello"), "hello"},
       {"RFC 9112 6.2 zero", post("Content-Length: 0\r\n", ""), ""},
       {"RFC 9112 6.3 no length is no body", post("", ""), ""},
-      {"RFC 9112 6.2 a body like a request", post("Content-Length: 33\r\n", looks_like_a_request), looks_like_a_request},
+      {"RFC 9112 6.2 a body like a request", post("Content-Length: 33\r\n", looks_like_a_request),
+       looks_like_a_request},
       {"RFC 9110 8.6 leading zeros are decimal", post("Content-Length: 010\r\n", "0123456789"), "0123456789"},
       {"RFC 9112 5.1 blanks around the length", post("Content-Length: \t 5 \t\r\n", "hello"), "hello"},
       {"RFC 9110 9.3.1 GET with a body", "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", "hi"},
@@ -245,11 +248,14 @@ TEST(H1Parser, ReadsBodies) {
       {"RFC 9112 7.1.1 quoted value", chunked("5;a=\"b;c\\\"d\"\r\nhello\r\n0\r\n\r\n"), "hello"},
       {"RFC 9110 5.6.3 blanks around an extension's marks", chunked("5 ; a = b\r\nhello\r\n0\r\n\r\n"), "hello"},
       {"RFC 9110 5.6.3 blanks behind a quoted value", chunked("5;a=\"b\" ;c\r\nhello\r\n0\r\n\r\n"), "hello"},
-      {"RFC 9112 7.1.2 trailers are dropped", chunked("5\r\nhello\r\n0\r\nX-T: 1\r\nX-U:\r\n\r\n", "Trailer: X-T\r\n"), "hello"},
+      {"RFC 9112 7.1.2 trailers are dropped", chunked("5\r\nhello\r\n0\r\nX-T: 1\r\nX-U:\r\n\r\n", "Trailer: X-T\r\n"),
+       "hello"},
       {"RFC 9112 7 coding in any case", post("Transfer-Encoding: ChUnKeD\r\n", "2\r\nhi\r\n0\r\n\r\n"), "hi"},
-      {"RFC 9112 5.1 blanks around the coding", post("Transfer-Encoding: \t chunked \t\r\n", "2\r\nhi\r\n0\r\n\r\n"), "hi"},
+      {"RFC 9112 5.1 blanks around the coding", post("Transfer-Encoding: \t chunked \t\r\n", "2\r\nhi\r\n0\r\n\r\n"),
+       "hi"},
       {"RFC 9110 10.1.4 TE is not framing", post("TE: chunked\r\nContent-Length: 2\r\n", "hi"), "hi"},
-      {"RFC 9110 8.4 Content-Encoding is not framing", post("Content-Encoding: chunked\r\nContent-Length: 2\r\n", "hi"), "hi"},
+      {"RFC 9110 8.4 Content-Encoding is not framing", post("Content-Encoding: chunked\r\nContent-Length: 2\r\n", "hi"),
+       "hi"},
   };
   for (const Row& row : rows) {
     SCOPED_TRACE(row.clause);
@@ -265,7 +271,10 @@ TEST(H1Parser, ReadsBodies) {
 // RFC 9112 9.3.2.
 TEST(H1Parser, ReadsPipelinedMessagesOneAfterTheOther) {
   std::string bytes;
-  for (int i = 0; i < 20; ++i) bytes += i % 3 == 1 ? chunked("2\r\nhi\r\n0\r\n\r\n") : i % 3 == 2 ? post("Content-Length: 2\r\n", "ho") : get("/g");
+  for (int i = 0; i < 20; ++i)
+    bytes += i % 3 == 1   ? chunked("2\r\nhi\r\n0\r\n\r\n")
+             : i % 3 == 2 ? post("Content-Length: 2\r\n", "ho")
+                          : get("/g");
   const Outcome outcome = outcome_of(bytes);
   ASSERT_EQ(outcome.messages.size(), 20u);
   EXPECT_EQ(outcome.messages[19].body, "hi");
@@ -288,7 +297,8 @@ TEST(H1Parser, SaysWhoWaitsForAContinue) {
   EXPECT_TRUE(waits(only(post("Expect: 100-continue\r\nContent-Length: 1\r\n", "x"))));
   EXPECT_TRUE(waits(only(post("expect: 100-Continue\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"))));
   EXPECT_FALSE(waits(only(get("/", "Expect: 100-continue\r\n")))) << "there is no body to wait for";
-  EXPECT_FALSE(waits(only("POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx"))) << "a 1.0 client cannot expect";
+  EXPECT_FALSE(waits(only("POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx")))
+      << "a 1.0 client cannot expect";
   EXPECT_FALSE(waits(only("POST / HTTP/1.0\r\nExpect: miracles\r\nContent-Length: 1\r\n\r\nx")));
 }
 
@@ -302,11 +312,14 @@ TEST(H1Parser, SaysWhatTheHeadAnnounces) {
   EXPECT_TRUE(only(get("/", "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n")).upgrade);
   EXPECT_FALSE(only(get("/", "Upgrade: websocket\r\n")).upgrade);
   EXPECT_FALSE(only(get("/", "Connection: upgrade\r\n")).upgrade);
-  EXPECT_EQ(only(get("/", "Connection: upgrade\r\nUpgrade: foo/2\r\nContent-Length: 0\r\n")).path, "/") << "an unknown upgrade is ignored";
+  EXPECT_EQ(only(get("/", "Connection: upgrade\r\nUpgrade: foo/2\r\nContent-Length: 0\r\n")).path, "/")
+      << "an unknown upgrade is ignored";
 }
 
 TEST(H1Parser, DropsNamesThatCouldBeTakenForOthers) {
-  const Message message = only(get("/", "X-Real: good\r\nX_Real: evil\r\nProxy: http://evil\r\nContent_Length: 5\r\nTransfer_Encoding: chunked\r\nX-B: 1\r\n"));
+  const Message message = only(get("/",
+                                   "X-Real: good\r\nX_Real: evil\r\nProxy: http://evil\r\nContent_Length: "
+                                   "5\r\nTransfer_Encoding: chunked\r\nX-B: 1\r\n"));
   const std::vector<std::pair<std::string, std::string>> want = {{"host", "kit"}, {"x-real", "good"}, {"x-b", "1"}};
   EXPECT_EQ(message.fields, want);
   Limits limits;
@@ -334,14 +347,16 @@ TEST(H1Parser, JoinsFoldedLinesOnlyWhenAllowed) {
   EXPECT_EQ(message.field("x-a"), "a b c");
   EXPECT_EQ(only(get("/", "X-A:\r\n a \r\n \r\n b\r\n \r\n"), limits).field("x-a"), "a b");
   EXPECT_EQ(message.field("x-b"), "1");
-  for (const char* line : {"X-A : 1\r\n", "X A: 1\r\n", "X-A: a\rb\r\n", "X-A: 1\nX-B: 2\r\n", "X-A\r\n b: 1\r\n", "X-A: \x01\r\n", "Content-Length: 1\r\n 1\r\n"}) {
+  for (const char* line : {"X-A : 1\r\n", "X A: 1\r\n", "X-A: a\rb\r\n", "X-A: 1\nX-B: 2\r\n", "X-A\r\n b: 1\r\n",
+                           "X-A: \x01\r\n", "Content-Length: 1\r\n 1\r\n"}) {
     EXPECT_EQ(outcome_of(get("/", line), limits).status, 400) << line;
   }
 }
 
 // RFC 9112 8: what was cut is not a message.
 TEST(H1Parser, ACutMessageIsNeverComplete) {
-  for (const std::string& whole : {get("/a"), post("Content-Length: 5\r\n", "hello"), chunked("5;a=b\r\nhello\r\n0\r\nX: 1\r\n\r\n")}) {
+  for (const std::string& whole :
+       {get("/a"), post("Content-Length: 5\r\n", "hello"), chunked("5;a=b\r\nhello\r\n0\r\nX: 1\r\n\r\n")}) {
     for (std::size_t length = 1; length < whole.size(); ++length) {
       const Outcome outcome = feed_whole(whole.substr(0, length));
       EXPECT_FALSE(outcome.refused()) << outcome.reason;

@@ -121,7 +121,10 @@ TEST(H1Policy, RefusesHosts) {
       {"RFC 3986 3.2.2 open bracket", host("[::1"), 400},
       {"RFC 3986 3.2.2 bare IPv6", host("::1"), 400},
       {"RFC 3986 3.2.2 quote", host("a\"b"), 400},
-      {"RFC 3986 3.2.2 not ASCII", host("a\xe9" "b"), 400},
+      {"RFC 3986 3.2.2 not ASCII",
+       host("a\xe9"
+            "b"),
+       400},
       {"RFC 9110 7.2 a list", host("a:80,b:80"), 400},
       {"RFC 9110 7.2 bad Host with an absolute target", "GET http://kit/ HTTP/1.1\r\nHost: a b\r\n\r\n", 400},
   });
@@ -135,7 +138,10 @@ TEST(H1Policy, RefusesFields) {
       {"RFC 9110 5.1 empty name", field(": 1"), 400},
       {"RFC 9110 5.1 blank in a name", field("X A: 1"), 400},
       {"RFC 9110 5.1 NUL in a name", field(std::string("X\0A: 1", 6)), 400},
-      {"RFC 9110 5.1 control character in a name", field("X\x0b" "A: 1"), 400},
+      {"RFC 9110 5.1 control character in a name",
+       field("X\x0b"
+             "A: 1"),
+       400},
       {"RFC 9112 2.2 CR in a name", field("X\rA: 1"), 400},
       {"RFC 9110 5.1 not ASCII", field("X\xe9: 1"), 400},
       {"RFC 9110 5.1 parenthesis", field("X(A): 1"), 400},
@@ -143,8 +149,14 @@ TEST(H1Policy, RefusesFields) {
       {"RFC 9110 5.1 at", field("X@A: 1"), 400},
       {"RFC 9110 5.1 bracket", field("X[A]: 1"), 400},
       {"RFC 9110 5.5 NUL in a value", field(std::string("X-A: a\0b", 8)), 400},
-      {"RFC 9110 5.5 BEL in a value", field("X-A: a\x07" "b"), 400},
-      {"RFC 9110 5.5 DEL in a value", field("X-A: a\x7f" "b"), 400},
+      {"RFC 9110 5.5 BEL in a value",
+       field("X-A: a\x07"
+             "b"),
+       400},
+      {"RFC 9110 5.5 DEL in a value",
+       field("X-A: a\x7f"
+             "b"),
+       400},
       {"RFC 9112 2.2 bare CR in a value", field("X-A: a\rb"), 400},
       {"RFC 9112 2.2 bare LF ends no line", field("X-A: a\nX-B: b"), 400},
       {"RFC 9112 2.2 bare LF ends no head", "GET / HTTP/1.1\r\nHost: kit\r\n\n", 400},
@@ -154,7 +166,8 @@ TEST(H1Policy, RefusesFields) {
       {"RFC 9112 2.2 blank before the first field", "GET / HTTP/1.1\r\n X-Evil: 1\r\nHost: kit\r\n\r\n", 400},
       {"RFC 9110 5.3 two content types", field("Content-Type: a/b\r\nContent-Type: a/b"), 400},
       {"RFC 9110 10.1.1 unknown expectation", post("Expect: miracles\r\nContent-Length: 5", "hello"), 417},
-      {"RFC 9110 10.1.1 unknown expectation beside a known one", post("Expect: 100-continue, miracles\r\nContent-Length: 5", "hello"), 417},
+      {"RFC 9110 10.1.1 unknown expectation beside a known one",
+       post("Expect: 100-continue, miracles\r\nContent-Length: 5", "hello"), 417},
   });
 }
 
@@ -163,7 +176,8 @@ TEST(H1Policy, RefusesAmbiguousFraming) {
       {"RFC 9112 6.3 length and chunked", post("Content-Length: 5\r\nTransfer-Encoding: chunked", kChunks), 400},
       {"RFC 9112 6.3 chunked and length", post("Transfer-Encoding: chunked\r\nContent-Length: 5", kChunks), 400},
       {"RFC 9112 6.3 zero and chunked", post("Content-Length: 0\r\nTransfer-Encoding: chunked", kChunks), 400},
-      {"RFC 9112 6.1 chunked on 1.0", "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + kChunks, 400},
+      {"RFC 9112 6.1 chunked on 1.0", "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + kChunks,
+       400},
       {"RFC 9112 6.3 two lengths", post("Content-Length: 3\r\nContent-Length: 5", "hello"), 400},
       {"RFC 9112 6.3 the same twice", post("Content-Length: 5\r\nContent-Length: 5", "hello"), 400},
       {"RFC 9112 6.3 a list", post("Content-Length: 5, 5", "hello"), 400},
@@ -179,7 +193,11 @@ TEST(H1Policy, RefusesAmbiguousFraming) {
       {"RFC 9110 8.6 empty", post("Content-Length:", ""), 400},
       {"RFC 9110 8.6 comma", post("Content-Length: ,", ""), 400},
       {"RFC 9110 8.6 another digit", post("Content-Length: \xb2", "hi"), 400},
-      {"RFC 9110 8.6 vertical tab", post("Content-Length: \x0b" "5", "hello"), 400},
+      {"RFC 9110 8.6 vertical tab",
+       post("Content-Length: \x0b"
+            "5",
+            "hello"),
+       400},
       {"RFC 9110 8.6 over 64 bits", post("Content-Length: 18446744073709551621", "hello"), 400},
       {"RFC 9110 8.6 of 64 bits", post("Content-Length: 18446744073709551615", "hello"), 413},
       {"RFC 9110 8.6 of 63 bits", post("Content-Length: 9223372036854775808", "hello"), 413},
@@ -189,15 +207,21 @@ TEST(H1Policy, RefusesAmbiguousFraming) {
       {"RFC 9112 6.3 identity", post("Transfer-Encoding: identity", kChunks), 400},
       {"RFC 9112 6.3 chunked not last", post("Transfer-Encoding: chunked, gzip", kChunks), 400},
       {"RFC 9112 6.1 gzip below chunked", post("Transfer-Encoding: gzip, chunked", kChunks), 501},
-      {"RFC 9112 6.3 chunked, then identity", post("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", kChunks), 400},
+      {"RFC 9112 6.3 chunked, then identity",
+       post("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", kChunks), 400},
       {"RFC 9112 6.1 chunked twice", post("Transfer-Encoding: chunked, chunked", kChunks), 400},
-      {"RFC 9112 6.1 chunked twice in two fields", post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", kChunks), 400},
+      {"RFC 9112 6.1 chunked twice in two fields",
+       post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", kChunks), 400},
       {"RFC 9112 6.1 longer", post("Transfer-Encoding: xchunked", kChunks), 400},
       {"RFC 9112 6.1 shorter", post("Transfer-Encoding: chunke", kChunks), 400},
       {"RFC 9112 7 quoted", post("Transfer-Encoding: \"chunked\"", kChunks), 400},
       {"RFC 9112 7.1 parameter", post("Transfer-Encoding: chunked;a=b", kChunks), 400},
       {"RFC 9112 6.3 empty", post("Transfer-Encoding:", kChunks), 400},
-      {"RFC 9110 5.6.3 vertical tab", post("Transfer-Encoding: \x0b" "chunked", kChunks), 400},
+      {"RFC 9110 5.6.3 vertical tab",
+       post("Transfer-Encoding: \x0b"
+            "chunked",
+            kChunks),
+       400},
       {"RFC 9112 7 without comma", post("Transfer-Encoding: identity chunked", kChunks), 400},
       {"RFC 9112 2.2 behind a bare CR", post("X-A: a\rTransfer-Encoding: chunked\r\nContent-Length: 0", ""), 400},
       {"RFC 9112 2.2 behind a bare LF", post("X-A: a\nTransfer-Encoding: chunked", kChunks), 400},
@@ -263,25 +287,27 @@ TEST(H1Policy, HoldsTheLimitsOfAHead) {
   EXPECT_FALSE(feed_whole(target(100 - 13), limits).refused());
   EXPECT_FALSE(feed_whole(field("X: 1\r\nX: 2"), limits).refused());
   EXPECT_FALSE(feed_whole(field("X: " + std::string(45, 'v')), limits).refused()) << "50 with the line end";
-  expect_refused({
-                     {"RFC 9112 3 line one too long", target(100 - 12), 414},
-                     {"RFC 9112 3 endless line", "GET /" + std::string(100000, 'a'), 414},
-                     {"RFC 6585 5 one field too many", field("X: 1\r\nX: 2\r\nX: 3"), 431},
-                     {"RFC 6585 5 dropped fields count", field("X_A: 1\r\nProxy: 2\r\nX: 3"), 431},
-                     {"RFC 6585 5 field one too large", field("X: " + std::string(46, 'v')), 431},
-                     {"RFC 6585 5 dropped fields are measured", field("X_A: " + std::string(46, 'v')), 431},
-                     {"RFC 6585 5 name too large", field(std::string(60, 'n') + ": 1"), 431},
-                 },
-                 limits);
+  expect_refused(
+      {
+          {"RFC 9112 3 line one too long", target(100 - 12), 414},
+          {"RFC 9112 3 endless line", "GET /" + std::string(100000, 'a'), 414},
+          {"RFC 6585 5 one field too many", field("X: 1\r\nX: 2\r\nX: 3"), 431},
+          {"RFC 6585 5 dropped fields count", field("X_A: 1\r\nProxy: 2\r\nX: 3"), 431},
+          {"RFC 6585 5 field one too large", field("X: " + std::string(46, 'v')), 431},
+          {"RFC 6585 5 dropped fields are measured", field("X_A: " + std::string(46, 'v')), 431},
+          {"RFC 6585 5 name too large", field(std::string(60, 'n') + ": 1"), 431},
+      },
+      limits);
   limits.request_line = limits.field_size = 0;
   limits.head = 200;
-  expect_refused({
-                     {"RFC 9112 3 the whole head is bounded", "GET /" + std::string(300, 'a'), 414},
-                     {"RFC 6585 5 the whole head is bounded", field("X: " + std::string(300, 'v')), 431},
-                     {"RFC 6585 5 blanks count", field("X: " + std::string(300, ' ')), 431},
-                     {"RFC 6585 5 one byte too many", field("X: " + std::string(200 - 27 - 7 + 1, 'v')), 431},
-                 },
-                 limits);
+  expect_refused(
+      {
+          {"RFC 9112 3 the whole head is bounded", "GET /" + std::string(300, 'a'), 414},
+          {"RFC 6585 5 the whole head is bounded", field("X: " + std::string(300, 'v')), 431},
+          {"RFC 6585 5 blanks count", field("X: " + std::string(300, ' ')), 431},
+          {"RFC 6585 5 one byte too many", field("X: " + std::string(200 - 27 - 7 + 1, 'v')), 431},
+      },
+      limits);
   EXPECT_FALSE(feed_bytewise(field("X: " + std::string(200 - 34, 'v')), limits).refused()) << "exactly the limit";
 }
 
@@ -294,17 +320,19 @@ TEST(H1Policy, HoldsTheLimitsOfABody) {
   limits.trailer_fields = 2;
   EXPECT_FALSE(feed_whole(post("Content-Length: 10", "0123456789"), limits).refused());
   EXPECT_FALSE(feed_whole(chunked("5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n"), limits).refused());
-  expect_refused({
-                     {"RFC 9110 15.5.14 announced length", post("Content-Length: 11", ""), 413},
-                     {"RFC 9110 15.5.14 announced chunk", chunked("b\r\n"), 413},
-                     {"RFC 9110 15.5.14 sum of chunks", chunked("5\r\n01234\r\n6\r\n"), 413},
-                     {"RFC 9112 7.1.1 one long extension", chunked("5;a=" + std::string(100, 'a')), 400},
-                     {"RFC 9112 7.1.1 many extensions", chunked("1;aaaaaaaaaaaa\r\nx\r\n1;aaaaaaaaaaaa\r\nx\r\n1;aaaaaaaaaaaa\r\nx\r\n"), 400},
-                     {"RFC 9112 7.1 endless zeros", chunked(std::string(100, '0')), 400},
-                     {"RFC 9112 7.1.2 trailers too large", chunked("0\r\nX: " + std::string(100, 'v')), 431},
-                     {"RFC 9112 7.1.2 too many trailers", chunked("0\r\nA: 1\r\nB: 2\r\nC: 3\r\n\r\n"), 431},
-                 },
-                 limits);
+  expect_refused(
+      {
+          {"RFC 9110 15.5.14 announced length", post("Content-Length: 11", ""), 413},
+          {"RFC 9110 15.5.14 announced chunk", chunked("b\r\n"), 413},
+          {"RFC 9110 15.5.14 sum of chunks", chunked("5\r\n01234\r\n6\r\n"), 413},
+          {"RFC 9112 7.1.1 one long extension", chunked("5;a=" + std::string(100, 'a')), 400},
+          {"RFC 9112 7.1.1 many extensions",
+           chunked("1;aaaaaaaaaaaa\r\nx\r\n1;aaaaaaaaaaaa\r\nx\r\n1;aaaaaaaaaaaa\r\nx\r\n"), 400},
+          {"RFC 9112 7.1 endless zeros", chunked(std::string(100, '0')), 400},
+          {"RFC 9112 7.1.2 trailers too large", chunked("0\r\nX: " + std::string(100, 'v')), 431},
+          {"RFC 9112 7.1.2 too many trailers", chunked("0\r\nA: 1\r\nB: 2\r\nC: 3\r\n\r\n"), 431},
+      },
+      limits);
 }
 
 // gunicorn's settings, as a configuration has them.

@@ -18,11 +18,13 @@ struct Record {
   std::vector<std::byte> bytes;
   wire::ReplyView view;
 
-  Record(int status, const Fields& fields, std::string_view reason = "", std::uint8_t flags = 0, std::string_view body = "") {
+  Record(int status, const Fields& fields, std::string_view reason = "", std::uint8_t flags = 0,
+         std::string_view body = "") {
     std::size_t text = reason.size() + body.size();
     for (const auto& [name, value] : fields) text += name.size() + value.size();
     bytes.resize(wire::reply_head_space(fields.size(), text));
-    wire::ReplyWriter writer(bytes, static_cast<std::uint16_t>(status), static_cast<std::uint16_t>(fields.size()), flags);
+    wire::ReplyWriter writer(bytes, static_cast<std::uint16_t>(status), static_cast<std::uint16_t>(fields.size()),
+                             flags);
     writer.reason(reason);
     // The ids are left out: the master has to find them itself.
     for (const auto& [name, value] : fields) writer.field(name, value, wire::Name::Unknown);
@@ -66,7 +68,8 @@ TEST(H1Writer, WritesAWholeHead) {
   facts.date = "Thu, 01 Jan 2026 00:00:00 GMT";
   facts.server = "prefork";
   facts.extra = "X-Extra: 1\r\n";
-  const Head head = head_of(Record(200, {{"Content-Type", "text/plain"}, {"Set-Cookie", "a=1"}, {"set-cookie", "b=2"}}), facts);
+  const Head head =
+      head_of(Record(200, {{"Content-Type", "text/plain"}, {"Set-Cookie", "a=1"}, {"set-cookie", "b=2"}}), facts);
   EXPECT_EQ(head.text,
             "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\nServer: prefork\r\n"
             "Date: Thu, 01 Jan 2026 00:00:00 GMT\r\nX-Extra: 1\r\nContent-Length: 5\r\n\r\n");
@@ -91,21 +94,69 @@ TEST(H1Writer, DecidesFraming) {
   ReplyFacts leaving;
   leaving.keep_alive = false;
   const Row rows[] = {
-      {"RFC 9112 6.2 length of the application", 200, {{"Content-Length", "5"}}, {}, Framing::Length, "Content-Length: 5\r\n", true},
-      {"RFC 9112 6.2 length of the application, in its spelling", 200, {{"content-length", "5"}}, complete(5), Framing::Length, "content-length: 5\r\n", true},
+      {"RFC 9112 6.2 length of the application",
+       200,
+       {{"Content-Length", "5"}},
+       {},
+       Framing::Length,
+       "Content-Length: 5\r\n",
+       true},
+      {"RFC 9112 6.2 length of the application, in its spelling",
+       200,
+       {{"content-length", "5"}},
+       complete(5),
+       Framing::Length,
+       "content-length: 5\r\n",
+       true},
       {"RFC 9112 6.2 a whole body", 200, {}, complete(0), Framing::Length, "Content-Length: 0\r\n", true},
       {"RFC 9112 7.1 unknown length", 200, {}, {}, Framing::Chunked, "Transfer-Encoding: chunked\r\n", true},
       {"RFC 9112 6.1 no chunked to 1.0", 200, {}, version10(true), Framing::UntilClose, "", false},
-      {"RFC 9112 6.2 1.0 with length", 200, {{"Content-Length", "5"}}, version10(true), Framing::Length, "Content-Length: 5\r\n", true},
+      {"RFC 9112 6.2 1.0 with length",
+       200,
+       {{"Content-Length", "5"}},
+       version10(true),
+       Framing::Length,
+       "Content-Length: 5\r\n",
+       true},
       {"RFC 9110 8.6 204 has no length", 204, {{"Content-Length", "5"}}, complete(5), Framing::None, "", true},
       {"RFC 9112 6.1 204 is not chunked", 204, {}, {}, Framing::None, "", true},
-      {"RFC 9110 15.4.5 304 keeps the length", 304, {{"Content-Length", "5"}}, complete(0), Framing::None, "Content-Length: 5\r\n", true},
+      {"RFC 9110 15.4.5 304 keeps the length",
+       304,
+       {{"Content-Length", "5"}},
+       complete(0),
+       Framing::None,
+       "Content-Length: 5\r\n",
+       true},
       {"RFC 9110 15.4.5 304 without one", 304, {}, complete(0), Framing::None, "", true},
-      {"RFC 9110 9.3.2 HEAD keeps the length", 200, {{"Content-Length", "1234"}}, complete(0, head_request), Framing::None, "Content-Length: 1234\r\n", true},
-      {"RFC 9110 9.3.2 HEAD with the GET's body", 200, {}, complete(7, head_request), Framing::None, "Content-Length: 7\r\n", true},
+      {"RFC 9110 9.3.2 HEAD keeps the length",
+       200,
+       {{"Content-Length", "1234"}},
+       complete(0, head_request),
+       Framing::None,
+       "Content-Length: 1234\r\n",
+       true},
+      {"RFC 9110 9.3.2 HEAD with the GET's body",
+       200,
+       {},
+       complete(7, head_request),
+       Framing::None,
+       "Content-Length: 7\r\n",
+       true},
       {"RFC 9110 9.3.2 HEAD without body says nothing", 200, {}, complete(0, head_request), Framing::None, "", true},
-      {"RFC 9110 9.3.2 HEAD of unknown length", 200, {}, head_request, Framing::None, "Transfer-Encoding: chunked\r\n", true},
-      {"RFC 9112 9.6 the server wants to close", 200, {}, complete(1, leaving), Framing::Length, "Content-Length: 1\r\n", false},
+      {"RFC 9110 9.3.2 HEAD of unknown length",
+       200,
+       {},
+       head_request,
+       Framing::None,
+       "Transfer-Encoding: chunked\r\n",
+       true},
+      {"RFC 9112 9.6 the server wants to close",
+       200,
+       {},
+       complete(1, leaving),
+       Framing::Length,
+       "Content-Length: 1\r\n",
+       false},
   };
   for (const Row& row : rows) {
     SCOPED_TRACE(row.clause);
@@ -115,15 +166,18 @@ TEST(H1Writer, DecidesFraming) {
     EXPECT_EQ(head.plan.keep_alive, row.keep_alive);
     EXPECT_EQ(head.text.find("Connection: close\r\n") != std::string::npos, !row.keep_alive);
     EXPECT_NE(head.text.find(row.line), std::string::npos) << head.text;
-    const bool framed = head.text.find("ength:") != std::string::npos || head.text.find("Transfer-") != std::string::npos;
+    const bool framed =
+        head.text.find("ength:") != std::string::npos || head.text.find("Transfer-") != std::string::npos;
     EXPECT_EQ(framed, *row.line != '\0') << head.text;
   }
 }
 
 // RFC 9112 9.3.
 TEST(H1Writer, SaysKeepAliveToOldClientsOnly) {
-  EXPECT_NE(head_of(Record(200, {}), complete(0, version10(true))).text.find("Connection: keep-alive\r\n"), std::string::npos);
-  EXPECT_NE(head_of(Record(200, {}), complete(0, version10(false))).text.find("Connection: close\r\n"), std::string::npos);
+  EXPECT_NE(head_of(Record(200, {}), complete(0, version10(true))).text.find("Connection: keep-alive\r\n"),
+            std::string::npos);
+  EXPECT_NE(head_of(Record(200, {}), complete(0, version10(false))).text.find("Connection: close\r\n"),
+            std::string::npos);
   EXPECT_EQ(head_of(Record(200, {}), complete(0)).text.find("Connection"), std::string::npos);
 }
 
@@ -139,9 +193,11 @@ TEST(H1Writer, HonoursTheApplicationsClose) {
 
 // RFC 9110 7.6.1, PEP 3333: they belong to the server.
 TEST(H1Writer, DropsFieldsBetweenNeighbours) {
-  for (const char* name : {"Connection", "Keep-Alive", "Transfer-Encoding", "TE", "Upgrade", "Trailer", "Proxy-Connection", "Proxy-Authenticate",
-                           "transfer-ENCODING"}) {
-    EXPECT_EQ(head_of(Record(200, {{name, "chunked"}, {"A", "b"}}), complete(0)).text, "HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 0\r\n\r\n") << name;
+  for (const char* name : {"Connection", "Keep-Alive", "Transfer-Encoding", "TE", "Upgrade", "Trailer",
+                           "Proxy-Connection", "Proxy-Authenticate", "transfer-ENCODING"}) {
+    EXPECT_EQ(head_of(Record(200, {{name, "chunked"}, {"A", "b"}}), complete(0)).text,
+              "HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 0\r\n\r\n")
+        << name;
   }
 }
 
@@ -152,7 +208,8 @@ TEST(H1Writer, SendsDateAndServerOnce) {
   facts.server = "ours";
   EXPECT_EQ(head_of(Record(200, {{"date", "theirs"}, {"SERVER", "theirs"}}), facts).text,
             "HTTP/1.1 200 OK\r\ndate: theirs\r\nSERVER: theirs\r\nContent-Length: 0\r\n\r\n");
-  EXPECT_EQ(head_of(Record(200, {}), facts).text, "HTTP/1.1 200 OK\r\nServer: ours\r\nDate: ours\r\nContent-Length: 0\r\n\r\n");
+  EXPECT_EQ(head_of(Record(200, {}), facts).text,
+            "HTTP/1.1 200 OK\r\nServer: ours\r\nDate: ours\r\nContent-Length: 0\r\n\r\n");
 }
 
 TEST(H1Writer, RefusesWhatWouldSplitOrMislead) {
@@ -202,7 +259,8 @@ TEST(H1Writer, FindsABadByteAnywhereInAValue) {
         std::vector<char> out;
         ReplyPlan plan;
         const Record record(200, {{"X-A", value}});
-        ASSERT_EQ(bool{write_reply_head(record.view, {}, plan, out)}, byte == 0 || byte == '\r' || byte == '\n') << length << " " << at << " " << byte;
+        ASSERT_EQ(bool{write_reply_head(record.view, {}, plan, out)}, byte == 0 || byte == '\r' || byte == '\n')
+            << length << " " << at << " " << byte;
       }
     }
   }
@@ -212,7 +270,8 @@ TEST(H1Writer, FindsABadByteAnywhereInAValue) {
 TEST(H1Writer, KeepsWhatTheApplicationMaySend) {
   EXPECT_EQ(head_of(Record(299, {}, "Custom Words"), complete(0)).text.substr(0, 27), "HTTP/1.1 299 Custom Words\r\n");
   EXPECT_EQ(head_of(Record(299, {}), complete(0)).text.substr(0, 22), "HTTP/1.1 299 Success\r\n");
-  EXPECT_NE(head_of(Record(200, {{"X-A", "caf\xe9"}, {"X-Empty", ""}, {"X-Tab", "a\tb"}}), complete(0)).text.find("X-A: caf\xe9\r\nX-Empty: \r\nX-Tab: a\tb\r\n"),
+  EXPECT_NE(head_of(Record(200, {{"X-A", "caf\xe9"}, {"X-Empty", ""}, {"X-Tab", "a\tb"}}), complete(0))
+                .text.find("X-A: caf\xe9\r\nX-Empty: \r\nX-Tab: a\tb\r\n"),
             std::string::npos);
   Fields many;
   for (int i = 0; i < 200; ++i) many.emplace_back("X-" + std::to_string(i), std::string(100, 'v'));
@@ -258,24 +317,29 @@ TEST(H1Writer, SendsTrailersToThoseWhoAcceptThem) {
   EXPECT_FALSE(head_of(record, facts).plan.trailers);
 
   std::vector<char> out;
-  EXPECT_FALSE(write_trailers(Record(200, {{"X-Sum", "1"}, {"Content-Length", "5"}, {"Transfer-Encoding", "gzip"}}).view, out));
+  EXPECT_FALSE(
+      write_trailers(Record(200, {{"X-Sum", "1"}, {"Content-Length", "5"}, {"Transfer-Encoding", "gzip"}}).view, out));
   EXPECT_EQ(std::string(out.begin(), out.end()), "0\r\nX-Sum: 1\r\n\r\n");
   EXPECT_TRUE(write_trailers(Record(200, {{"X-Sum", "1\r\nX: 1"}}).view, out));
 }
 
 TEST(H1Writer, WritesInterimReplies) {
   std::vector<char> out;
-  EXPECT_FALSE(write_interim_reply(Record(103, {{"Link", "</a.css>"}, {"Content-Length", "5"}, {"Connection", "close"}}).view, out));
+  EXPECT_FALSE(write_interim_reply(
+      Record(103, {{"Link", "</a.css>"}, {"Content-Length", "5"}, {"Connection", "close"}}).view, out));
   EXPECT_EQ(std::string(out.begin(), out.end()), "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n");
-  for (const int status : {100, 101, 200, 404}) EXPECT_TRUE(write_interim_reply(Record(status, {}).view, out)) << status;
+  for (const int status : {100, 101, 200, 404})
+    EXPECT_TRUE(write_interim_reply(Record(status, {}).view, out)) << status;
 }
 
 TEST(H1Writer, WritesTheReplyThatEndsHttp) {
   std::vector<char> out;
-  EXPECT_FALSE(write_switching_reply(Record(200, {{"Sec-WebSocket-Protocol", "chat"}, {"Upgrade", "x"}, {"Content-Length", "0"}}).view, {},
-                                     "Upgrade: websocket\r\nConnection: Upgrade\r\n", out));
+  EXPECT_FALSE(write_switching_reply(
+      Record(200, {{"Sec-WebSocket-Protocol", "chat"}, {"Upgrade", "x"}, {"Content-Length", "0"}}).view, {},
+      "Upgrade: websocket\r\nConnection: Upgrade\r\n", out));
   EXPECT_EQ(std::string(out.begin(), out.end()),
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Protocol: chat\r\n\r\n");
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Protocol: "
+            "chat\r\n\r\n");
 }
 
 TEST(H1Writer, WritesErrorReplies) {
@@ -289,9 +353,13 @@ TEST(H1Writer, WritesErrorReplies) {
   write_error_reply(error, out);
   const std::string text(out.begin(), out.end());
   const std::string body =
-      "<html>\n<head><title>Bad Request</title></head>\n<body>\n<h1>Bad Request</h1>\n<p>&lt;b&gt;&amp;</p>\n</body>\n</html>\n";
-  EXPECT_EQ(text, "HTTP/1.1 400 Bad Request\r\nServer: prefork\r\nDate: now\r\nRetry-After: 1\r\nContent-Type: text/html; charset=utf-8\r\n"
-                  "Content-Length: " + std::to_string(body.size()) + "\r\nConnection: close\r\n\r\n" + body);
+      "<html>\n<head><title>Bad Request</title></head>\n<body>\n<h1>Bad "
+      "Request</h1>\n<p>&lt;b&gt;&amp;</p>\n</body>\n</html>\n";
+  EXPECT_EQ(text,
+            "HTTP/1.1 400 Bad Request\r\nServer: prefork\r\nDate: now\r\nRetry-After: 1\r\nContent-Type: text/html; "
+            "charset=utf-8\r\n"
+            "Content-Length: " +
+                std::to_string(body.size()) + "\r\nConnection: close\r\n\r\n" + body);
   error.head_request = true;
   out.clear();
   write_error_reply(error, out);

@@ -13,8 +13,8 @@ using namespace std::string_literals;
 const std::string kSignature("\r\n\r\n\0\r\nQUIT\n", 12);
 
 std::string v2(int command, int family, const std::string& rest) {
-  return kSignature + static_cast<char>(0x20 | command) + static_cast<char>(family) + static_cast<char>(rest.size() >> 8) +
-         static_cast<char>(rest.size() & 255) + rest;
+  return kSignature + static_cast<char>(0x20 | command) + static_cast<char>(family) +
+         static_cast<char>(rest.size() >> 8) + static_cast<char>(rest.size() & 255) + rest;
 }
 const std::string kFour = "\xc0\x00\x02\x01\xc6\x33\x64\x01\xdc\x04\x01\xbb"s;  // 192.0.2.1 198.51.100.1 56324 443
 
@@ -89,13 +89,22 @@ TEST(ProxyProtocol, LongestLineOfTheSpecificationIsTaken) {
 
 TEST(ProxyProtocol, MalformedLinesAreRefused) {
   for (const char* line : {
-           "PROXY \r\n", "PROXY TCP4\r\n", "PROXY TCP4 192.0.2.1 198.51.100.1 56324\r\n", "PROXY TCP4 192.0.2.1 198.51.100.1 56324 443 1\r\n",
-           "PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\n", "PROXY TCP4  192.0.2.1 198.51.100.1 56324 443\r\n",
-           "PROXY TCP4 2001:db8::1 198.51.100.1 56324 443\r\n", "PROXY TCP6 192.0.2.1 198.51.100.1 56324 443\r\n",
-           "PROXY TCP4 192.0.2.256 198.51.100.1 56324 443\r\n", "PROXY TCP4 192.0.2.1 198.51.100.1 65536 443\r\n",
-           "PROXY TCP4 192.0.2.1 198.51.100.1 -1 443\r\n", "PROXY TCP4 192.0.2.1 198.51.100.1 +1 443\r\n",
-           "PROXY TCP4 192.0.2.1 198.51.100.1 01 443\r\n", "PROXY TCP4 192.0.2.1 198.51.100.1 1 443 \r\n",
-           "PROXY UDP4 192.0.2.1 198.51.100.1 1 443\r\n", "PROXY tcp4 192.0.2.1 198.51.100.1 1 443\r\n",
+           "PROXY \r\n",
+           "PROXY TCP4\r\n",
+           "PROXY TCP4 192.0.2.1 198.51.100.1 56324\r\n",
+           "PROXY TCP4 192.0.2.1 198.51.100.1 56324 443 1\r\n",
+           "PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\n",
+           "PROXY TCP4  192.0.2.1 198.51.100.1 56324 443\r\n",
+           "PROXY TCP4 2001:db8::1 198.51.100.1 56324 443\r\n",
+           "PROXY TCP6 192.0.2.1 198.51.100.1 56324 443\r\n",
+           "PROXY TCP4 192.0.2.256 198.51.100.1 56324 443\r\n",
+           "PROXY TCP4 192.0.2.1 198.51.100.1 65536 443\r\n",
+           "PROXY TCP4 192.0.2.1 198.51.100.1 -1 443\r\n",
+           "PROXY TCP4 192.0.2.1 198.51.100.1 +1 443\r\n",
+           "PROXY TCP4 192.0.2.1 198.51.100.1 01 443\r\n",
+           "PROXY TCP4 192.0.2.1 198.51.100.1 1 443 \r\n",
+           "PROXY UDP4 192.0.2.1 198.51.100.1 1 443\r\n",
+           "PROXY tcp4 192.0.2.1 198.51.100.1 1 443\r\n",
            "PROXY TCP4 192.0.2.1%eth0 198.51.100.1 1 443\r\n",
        }) {
     expect({line, Status::Malformed, ""});
@@ -109,7 +118,8 @@ TEST(ProxyProtocol, LineThatNeverEndsIsRefusedAtTheLimit) {
 
 TEST(ProxyProtocol, Version2NamesTheClient) {
   expect({v2(1, 0x11, kFour) + "GET", Status::Done, "192.0.2.1", 56324, "GET"});
-  const std::string six = "\x20\x01\x0d\xb8"s + std::string(11, '\0') + "\x01" + std::string(15, '\0') + "\x01" + "\x00\x50\x01\xbb"s;
+  const std::string six =
+      "\x20\x01\x0d\xb8"s + std::string(11, '\0') + "\x01" + std::string(15, '\0') + "\x01" + "\x00\x50\x01\xbb"s;
   expect({v2(1, 0x21, six), Status::Done, "2001:db8::1", 80});
 }
 
@@ -136,17 +146,17 @@ TEST(ProxyProtocol, LongestVersion2HeaderIsTaken) {
 }
 
 TEST(ProxyProtocol, MalformedHeadersAreRefused) {
-  expect({kSignature + "\x11\x11"s + "\0\x0c"s + kFour, Status::Malformed, ""});          // version 1
-  expect({v2(2, 0x11, kFour), Status::Malformed, ""});                                    // command
-  expect({v2(1, 0x12, kFour), Status::Malformed, ""});                                    // datagram
-  expect({v2(1, 0x41, kFour), Status::Malformed, ""});                                    // family
-  expect({v2(1, 0x13, kFour), Status::Malformed, ""});                                    // transport
-  expect({v2(1, 0x01, kFour), Status::Malformed, ""});                                    // stream of no family
-  expect({v2(1, 0x11, kFour.substr(0, 11)), Status::Malformed, ""});                      // too short
-  expect({v2(1, 0x21, kFour), Status::Malformed, ""});                                    // too short for IPv6
-  expect({v2(1, 0x11, kFour + "\x01"s), Status::Malformed, ""});                          // half a value head
+  expect({kSignature + "\x11\x11"s + "\0\x0c"s + kFour, Status::Malformed, ""});  // version 1
+  expect({v2(2, 0x11, kFour), Status::Malformed, ""});                            // command
+  expect({v2(1, 0x12, kFour), Status::Malformed, ""});                            // datagram
+  expect({v2(1, 0x41, kFour), Status::Malformed, ""});                            // family
+  expect({v2(1, 0x13, kFour), Status::Malformed, ""});                            // transport
+  expect({v2(1, 0x01, kFour), Status::Malformed, ""});                            // stream of no family
+  expect({v2(1, 0x11, kFour.substr(0, 11)), Status::Malformed, ""});              // too short
+  expect({v2(1, 0x21, kFour), Status::Malformed, ""});                            // too short for IPv6
+  expect({v2(1, 0x11, kFour + "\x01"s), Status::Malformed, ""});                  // half a value head
   expect({v2(1, 0x11, kFour + "\x01\x00"s), Status::Malformed, ""});
-  expect({v2(1, 0x11, kFour + "\x01\x00\x05xxxx"s), Status::Malformed, ""});              // value beyond the header
+  expect({v2(1, 0x11, kFour + "\x01\x00\x05xxxx"s), Status::Malformed, ""});  // value beyond the header
 }
 
 TEST(ProxyProtocol, OrdinaryConnectionsPassUnchanged) {

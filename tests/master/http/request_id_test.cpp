@@ -47,7 +47,8 @@ TEST(RequestId, UsualFormsOfOthersAreValid) {
 TEST(RequestId, WhatCouldBreakALogOrAReplyIsRefused) {
   EXPECT_FALSE(valid_request_id(""));
   EXPECT_FALSE(valid_request_id(std::string(kRequestIdLongest + 1, 'x')));
-  for (const char* bad : {"a b", "a\"b", "a\nb", "a\rb", "a\tb", "<a>", "a;b", "a'b", "\xc3\xa9", "a\x7f", "a\\b", "a%b", "$(a)"}) {
+  for (const char* bad :
+       {"a b", "a\"b", "a\nb", "a\rb", "a\tb", "<a>", "a;b", "a'b", "\xc3\xa9", "a\x7f", "a\\b", "a%b", "$(a)"}) {
     EXPECT_FALSE(valid_request_id(bad)) << bad;
   }
   EXPECT_FALSE(valid_request_id(std::string_view("a\0b", 3)));

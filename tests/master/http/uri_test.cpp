@@ -38,13 +38,46 @@ TEST(Uri, DecodesEveryByte) {
 
 // RFC 9110 7.2, RFC 3986 3.2.2 and 3.2.3.
 TEST(Uri, KnowsAuthorities) {
-  for (const char* text : {"kit", "kit.example", "KIT", "kit:8000", "kit:", "kit:0", "kit:65535", "127.0.0.1", "127.0.0.1:80", "[::1]", "[::1]:80",
-                           "[::1]:", "[2001:db8::ffff:1.2.3.4]", "[v7.a:b]", "a%20b", "my_host", "kit.", "a!$&'()*+,;=b", "xn--caf-dma.fr"}) {
+  for (const char* text : {"kit", "kit.example", "KIT", "kit:8000", "kit:", "kit:0", "kit:65535", "127.0.0.1",
+                           "127.0.0.1:80", "[::1]", "[::1]:80", "[::1]:", "[2001:db8::ffff:1.2.3.4]", "[v7.a:b]",
+                           "a%20b", "my_host", "kit.", "a!$&'()*+,;=b", "xn--caf-dma.fr"}) {
     EXPECT_TRUE(valid_authority(text)) << text;
   }
-  for (const char* text : {"", ":80", "a b", "a/b", "u@a", "http://a", "a:b", "a:80:80", "a:65536", "a:99999999999", "a:-1", "[::1", "::1", "[]", "[:]",
-                           "[::1]x", "[::1]:x", "[1.2.3.4]", "[::g]", "[v7]", "a]b", "[[::1]]", "a\"b", "a<b", "a\\b", "a\xe9" "b", "a?b", "a#b", "a:80,b:80",
-                           "a%2", "a%zz", "%", " a", "a "}) {
+  for (const char* text : {"",
+                           ":80",
+                           "a b",
+                           "a/b",
+                           "u@a",
+                           "http://a",
+                           "a:b",
+                           "a:80:80",
+                           "a:65536",
+                           "a:99999999999",
+                           "a:-1",
+                           "[::1",
+                           "::1",
+                           "[]",
+                           "[:]",
+                           "[::1]x",
+                           "[::1]:x",
+                           "[1.2.3.4]",
+                           "[::g]",
+                           "[v7]",
+                           "a]b",
+                           "[[::1]]",
+                           "a\"b",
+                           "a<b",
+                           "a\\b",
+                           "a\xe9"
+                           "b",
+                           "a?b",
+                           "a#b",
+                           "a:80,b:80",
+                           "a%2",
+                           "a%zz",
+                           "%",
+                           " a",
+                           "a "}) {
     EXPECT_FALSE(valid_authority(text)) << text;
   }
 }
@@ -59,7 +92,8 @@ TEST(Uri, SplitsAbsoluteTargets) {
   EXPECT_EQ(split("HTTPS://kit:1"), "kit:1 ");
   EXPECT_EQ(split("http://kit?b/c"), "kit ?b/c");
   EXPECT_EQ(split("http://[::1]/"), "[::1] /");
-  for (const char* target : {"", "/a", "http:/kit", "http//kit", "http://", "http:///a", "ftp://kit/", "http://u@kit/", "http://u:p@kit/", "kit:80", "httpx://kit/"}) {
+  for (const char* target : {"", "/a", "http:/kit", "http//kit", "http://", "http:///a", "ftp://kit/", "http://u@kit/",
+                             "http://u:p@kit/", "kit:80", "httpx://kit/"}) {
     EXPECT_EQ(split(target), "none") << target;
   }
 }

@@ -189,7 +189,8 @@ TEST_F(SpoolTest, DestructionWhileAJobIsUnderWayCallsNobodyBack) {
     const int before = changes;
     writing.reset();
     EXPECT_EQ(budget.used, 0U);
-    while (uv_run(loop.uv(), UV_RUN_NOWAIT) != 0 && uv_loop_alive(loop.uv()) != 0 && loop.uv()->active_reqs.count != 0) {
+    while (uv_run(loop.uv(), UV_RUN_NOWAIT) != 0 && uv_loop_alive(loop.uv()) != 0 &&
+           loop.uv()->active_reqs.count != 0) {
     }
     EXPECT_EQ(changes, before);
   }

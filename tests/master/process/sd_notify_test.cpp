@@ -30,7 +30,9 @@ UniqueFd listen_at(const std::string& where) {
   name.sun_family = AF_UNIX;
   std::memcpy(name.sun_path, where.data(), where.size());
   if (where.front() == '@') name.sun_path[0] = '\0';
-  EXPECT_EQ(bind(fd.get(), reinterpret_cast<sockaddr*>(&name), static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + where.size())), 0);
+  EXPECT_EQ(bind(fd.get(), reinterpret_cast<sockaddr*>(&name),
+                 static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + where.size())),
+            0);
   return fd;
 }
 
@@ -129,19 +131,22 @@ void open_two() {
 }
 
 TEST(SdListen, SocketsComeWithTheirNames) {
-  EXPECT_EQ(in_child([] {
-    open_two();
-    setenv("LISTEN_PID", std::to_string(getpid()).c_str(), 1);
-    setenv("LISTEN_FDS", "2", 1);
-    setenv("LISTEN_FDNAMES", "web:", 1);
-    const auto sockets = inherited_sockets();
-    if (sockets.size() != 2) return 1;
-    if (sockets[0].fd != 3 || sockets[0].name != "web") return 2;
-    if (sockets[1].fd != 4 || sockets[1].name != "unknown") return 3;
-    if ((fcntl(3, F_GETFD) & FD_CLOEXEC) == 0) return 4;
-    if (getenv("LISTEN_PID") != nullptr || getenv("LISTEN_FDS") != nullptr || getenv("LISTEN_FDNAMES") != nullptr) return 5;
-    return inherited_sockets().empty() ? 0 : 6;
-  }), 0);
+  EXPECT_EQ(
+      in_child([] {
+        open_two();
+        setenv("LISTEN_PID", std::to_string(getpid()).c_str(), 1);
+        setenv("LISTEN_FDS", "2", 1);
+        setenv("LISTEN_FDNAMES", "web:", 1);
+        const auto sockets = inherited_sockets();
+        if (sockets.size() != 2) return 1;
+        if (sockets[0].fd != 3 || sockets[0].name != "web") return 2;
+        if (sockets[1].fd != 4 || sockets[1].name != "unknown") return 3;
+        if ((fcntl(3, F_GETFD) & FD_CLOEXEC) == 0) return 4;
+        if (getenv("LISTEN_PID") != nullptr || getenv("LISTEN_FDS") != nullptr || getenv("LISTEN_FDNAMES") != nullptr)
+          return 5;
+        return inherited_sockets().empty() ? 0 : 6;
+      }),
+      0);
 }
 
 TEST(SdListen, OtherProcessesSocketsAreLeftAlone) {

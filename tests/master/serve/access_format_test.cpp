@@ -29,7 +29,8 @@ std::vector<http::FieldRef> fields(const std::vector<std::pair<std::string_view,
 }
 
 struct Request {
-  std::vector<http::FieldRef> request = fields({{"Host", "example.org"}, {"User-Agent", "curl/8"}, {"Referer", "http://r/"}, {"X-Own", "1"}, {"X-Own", "2"}});
+  std::vector<http::FieldRef> request = fields(
+      {{"Host", "example.org"}, {"User-Agent", "curl/8"}, {"Referer", "http://r/"}, {"X-Own", "1"}, {"X-Own", "2"}});
   std::vector<http::FieldRef> reply = fields({{"Content-Type", "text/plain"}, {"X-Cache", "hit"}});
   std::vector<http::FieldRef> environ;
   AccessEntry entry;
@@ -75,17 +76,20 @@ Request with(std::string_view name, std::string_view value) {
 }
 
 TEST(AccessFormat, DefaultIsGunicorns) {
-  EXPECT_EQ(line(kDefault), "127.0.0.1 - - [01/Jul/2026:12:00:00 +0000] \"GET /a%20b?x=1 HTTP/1.1\" 200 5 \"http://r/\" \"curl/8\"");
+  EXPECT_EQ(line(kDefault),
+            "127.0.0.1 - - [01/Jul/2026:12:00:00 +0000] \"GET /a%20b?x=1 HTTP/1.1\" 200 5 \"http://r/\" \"curl/8\"");
 }
 
 TEST(AccessFormat, EveryAtom) {
   EXPECT_EQ(line("%(h)s|%(l)s|%(t)s|%(r)s|%(m)s|%(U)s|%(q)s|%(H)s|%(s)s|%(b)s|%(B)s|%(f)s|%(a)s"),
-            "127.0.0.1|-|[01/Jul/2026:12:00:00 +0000]|GET /a%20b?x=1 HTTP/1.1|GET|/a b|x=1|HTTP/1.1|200|5|5|http://r/|curl/8");
+            "127.0.0.1|-|[01/Jul/2026:12:00:00 +0000]|GET /a%20b?x=1 HTTP/1.1|GET|/a "
+            "b|x=1|HTTP/1.1|200|5|5|http://r/|curl/8");
   EXPECT_EQ(line("%(T)s|%(D)s|%(M)s|%(L)s|%(p)s"), "2|2001500|2001|2.001500|<42>");
 }
 
 TEST(AccessFormat, OurAtoms) {
-  EXPECT_EQ(line("%({queue}x)s %({service}x)s %({worker}x)s %({generation}x)s %({request-id}x)s %({client}x)s"), "11 22 3 7 abc 192.0.2.7");
+  EXPECT_EQ(line("%({queue}x)s %({service}x)s %({worker}x)s %({generation}x)s %({request-id}x)s %({client}x)s"),
+            "11 22 3 7 abc 192.0.2.7");
 }
 
 TEST(AccessFormat, WithoutAWorkerItsAtomsAreDashes) {
@@ -103,7 +107,8 @@ TEST(AccessFormat, TimesArePadded) {
 }
 
 TEST(AccessFormat, FieldsAreFoundInAnyCaseAndTheLastCounts) {
-  EXPECT_EQ(line("%({x-own}i)s %({X-OWN}i)s %({HOST}i)s %({Content-Type}o)s %({x-cache}o)s"), "2 2 example.org text/plain hit");
+  EXPECT_EQ(line("%({x-own}i)s %({X-OWN}i)s %({HOST}i)s %({Content-Type}o)s %({x-cache}o)s"),
+            "2 2 example.org text/plain hit");
 }
 
 TEST(AccessFormat, MissingFieldsAreDashesAndEmptyOnesAreEmpty) {
@@ -129,7 +134,8 @@ TEST(AccessFormat, ClientIsThePeerWhenNothingElseIsKnown) {
 
 TEST(AccessFormat, RepeatedFieldsAreJoinedWhereTheEnvironJoinsThem) {
   Request request;
-  request.request = fields({{"User-Agent", "a"}, {"User-Agent", "b"}, {"Cookie", "c=1"}, {"Cookie", "d=2"}, {"X-Own", "1"}, {"X-Own", "2"}});
+  request.request = fields(
+      {{"User-Agent", "a"}, {"User-Agent", "b"}, {"Cookie", "c=1"}, {"Cookie", "d=2"}, {"X-Own", "1"}, {"X-Own", "2"}});
   EXPECT_EQ(line("%(a)s|%({http_cookie}e)s|%({HTTP_X_OWN}e)s|%({user-agent}i)s", request), "a,b|c=1; d=2|1,2|b");
 }
 
@@ -137,8 +143,10 @@ TEST(AccessFormat, EnvironVariablesThatTheMasterKnows) {
   Request request;
   request.entry.script_name = "/app";
   request.request = fields({{"Content-Type", "text/html"}, {"Content-Length", "0"}});
-  EXPECT_EQ(line("%({REQUEST_METHOD}e)s %({RAW_URI}e)s %({server_protocol}e)s %({remote_addr}e)s %({REMOTE_PORT}e)s %({QUERY_STRING}e)s "
-                 "%({PATH_INFO}e)s %({script_name}e)s %({server_name}e)s %({server_port}e)s %({wsgi.url_scheme}e)s %({content_type}e)s %({content_length}e)s",
+  EXPECT_EQ(line("%({REQUEST_METHOD}e)s %({RAW_URI}e)s %({server_protocol}e)s %({remote_addr}e)s %({REMOTE_PORT}e)s "
+                 "%({QUERY_STRING}e)s "
+                 "%({PATH_INFO}e)s %({script_name}e)s %({server_name}e)s %({server_port}e)s %({wsgi.url_scheme}e)s "
+                 "%({content_type}e)s %({content_length}e)s",
                  request),
             "GET /a%20b?x=1 HTTP/1.1 127.0.0.1 5000 x=1 /a b /app example.org 80 http text/html 0");
 }
@@ -174,16 +182,16 @@ TEST(AccessFormat, UserOfBasicAuth) {
   EXPECT_EQ(user("Basic YWRhOnNlY3JldA=="), "ada");
   EXPECT_EQ(user("basic YWRhOnNlY3JldA=="), "ada");
   EXPECT_EQ(user("Basic  YWRhOnNlY3JldA== "), "ada");
-  EXPECT_EQ(user("Basic YWRh"), "ada");             // no colon
-  EXPECT_EQ(user("Basic OnNlY3JldA=="), "-");       // no user
-  EXPECT_EQ(user("Basic YWRhOnNlY3JldA"), "-");     // no padding
+  EXPECT_EQ(user("Basic YWRh"), "ada");               // no colon
+  EXPECT_EQ(user("Basic OnNlY3JldA=="), "-");         // no user
+  EXPECT_EQ(user("Basic YWRhOnNlY3JldA"), "-");       // no padding
   EXPECT_EQ(user("Basic YWRhOnNlY3Jl!dA=="), "ada");  // foreign characters are skipped
-  EXPECT_EQ(user("Basic YQ==YWRh"), "a");           // padding ends the data
+  EXPECT_EQ(user("Basic YQ==YWRh"), "a");             // padding ends the data
   EXPECT_EQ(user("Basic YQ"), "-");
   EXPECT_EQ(user("Basic Y"), "-");
-  EXPECT_EQ(user("Basic /zpw"), "-");               // no UTF-8
+  EXPECT_EQ(user("Basic /zpw"), "-");  // no UTF-8
   EXPECT_EQ(user("Basic w6k6cA=="), "\xc3\xa9");
-  EXPECT_EQ(user("Basic Igo6cA=="), "\\\"\\x0a");   // a quote and a line end
+  EXPECT_EQ(user("Basic Igo6cA=="), "\\\"\\x0a");  // a quote and a line end
   EXPECT_EQ(user("Bearer YWRhOnA="), "-");
   EXPECT_EQ(user("Basic"), "-");
   EXPECT_EQ(user(""), "-");
@@ -196,7 +204,8 @@ TEST(AccessFormat, LiteralsPercentSignsAndNoAtomAtAll) {
 }
 
 TEST(AccessFormat, WidthAndPrecision) {
-  EXPECT_EQ(line("[%(s)6s] [%(m)-6s] [%(a).3s] [%(a)5.3s] [%(D)d] [%(s)05d]"), "[   200] [GET   ] [cur] [  cur] [2001500] [  200]");
+  EXPECT_EQ(line("[%(s)6s] [%(m)-6s] [%(a).3s] [%(a)5.3s] [%(D)d] [%(s)05d]"),
+            "[   200] [GET   ] [cur] [  cur] [2001500] [  200]");
 }
 
 TEST(AccessFormat, UnknownAtomsAreDashesAndSaid) {
@@ -212,9 +221,18 @@ struct Bad {
 };
 
 TEST(AccessFormat, WhatIsWrongIsSaidWithItsPlace) {
-  for (const Bad& bad : {Bad{"%", "column 1"}, {"%(h)s %", "column 7"}, {"%s", "column 1: a % starts an atom"}, {"%h", "column 1"},
-                         {"%(h", "no closing parenthesis"}, {"%({a}i", "no closing parenthesis"}, {"%(h)", "no conversion"}, {"ab %(h)q", "column 8"},
-                         {"%(h)d", "is a text"}, {"%(D).2d", "no precision"}, {"%(h)5000s", "above 1000"}, {"%({nope}x)s", "queue, service, worker"},
+  for (const Bad& bad : {Bad{"%", "column 1"},
+                         {"%(h)s %", "column 7"},
+                         {"%s", "column 1: a % starts an atom"},
+                         {"%h", "column 1"},
+                         {"%(h", "no closing parenthesis"},
+                         {"%({a}i", "no closing parenthesis"},
+                         {"%(h)", "no conversion"},
+                         {"ab %(h)q", "column 8"},
+                         {"%(h)d", "is a text"},
+                         {"%(D).2d", "no precision"},
+                         {"%(h)5000s", "above 1000"},
+                         {"%({nope}x)s", "queue, service, worker"},
                          {"%(h)99999999999999999999s", "above 1000"}}) {
     try {
       AccessFormat format(bad.format);

@@ -35,7 +35,8 @@ std::string json(const AccessEntry& entry, std::string_view format = "") {
 TEST(AccessLog, LinesReachEverySinkAtTheFlush) {
   Kept file, syslog;
   LogWriter writer;
-  LogSink first(writer, std::make_unique<MemoryDevice>(file), "access log"), second(writer, std::make_unique<MemoryDevice>(syslog), "access log");
+  LogSink first(writer, std::make_unique<MemoryDevice>(file), "access log"),
+      second(writer, std::make_unique<MemoryDevice>(syslog), "access log");
   const AccessFormat format("%(m)s %(s)s");
   AccessLog log(format, false, {&first, &second});
   log.write(entry());
@@ -73,14 +74,16 @@ TEST(AccessLog, JsonLinesHaveTheirOwnForm) {
 }
 
 TEST(AccessJson, HasOpenTelemetryNames) {
-  EXPECT_EQ(json(entry()),
-            R"({"timestamp":"2026-07-01T12:00:00.000123Z","http.request.method":"GET","url.scheme":"http","url.path":"/a","url.query":"x=1",)"
-            R"("network.protocol.name":"http","network.protocol.version":"1.1","http.response.status_code":404,"http.response.body.size":12,)"
-            R"("http.server.request.duration":0.001500,"network.peer.address":"127.0.0.1","network.peer.port":5000,"client.address":"127.0.0.1"})");
+  EXPECT_EQ(
+      json(entry()),
+      R"({"timestamp":"2026-07-01T12:00:00.000123Z","http.request.method":"GET","url.scheme":"http","url.path":"/a","url.query":"x=1",)"
+      R"("network.protocol.name":"http","network.protocol.version":"1.1","http.response.status_code":404,"http.response.body.size":12,)"
+      R"("http.server.request.duration":0.001500,"network.peer.address":"127.0.0.1","network.peer.port":5000,"client.address":"127.0.0.1"})");
 }
 
 TEST(AccessJson, HasWorkerUserAndAgentWhenKnown) {
-  const http::FieldRef fields[] = {{wire::Name::UserAgent, "user-agent", "curl/8"}, {wire::Name::Authorization, "authorization", "Basic YWRhOnA="}};
+  const http::FieldRef fields[] = {{wire::Name::UserAgent, "user-agent", "curl/8"},
+                                   {wire::Name::Authorization, "authorization", "Basic YWRhOnA="}};
   AccessEntry full = entry();
   full.request_fields = std::span<const http::FieldRef>(fields);
   full.client = "192.0.2.7";
@@ -92,9 +95,11 @@ TEST(AccessJson, HasWorkerUserAndAgentWhenKnown) {
   full.queue_us = 10;
   full.service_us = 1'400'000;
   const std::string text = json(full);
-  for (const char* part : {R"("client.address":"192.0.2.7","server.address":"example.org","server.port":443,"user_agent.original":"curl/8","user.name":"ada")",
-                           R"("prefork.request_id":"abc","process.pid":42,"prefork.worker.id":1,"prefork.worker.generation":0)",
-                           R"("prefork.queue.duration":0.000010,"prefork.service.duration":1.400000})"}) {
+  for (
+      const char* part :
+      {R"("client.address":"192.0.2.7","server.address":"example.org","server.port":443,"user_agent.original":"curl/8","user.name":"ada")",
+       R"("prefork.request_id":"abc","process.pid":42,"prefork.worker.id":1,"prefork.worker.generation":0)",
+       R"("prefork.queue.duration":0.000010,"prefork.service.duration":1.400000})"}) {
     EXPECT_NE(text.find(part), std::string::npos) << text;
   }
 }
@@ -108,16 +113,20 @@ TEST(AccessJson, NothingInARequestBreaksTheObject) {
 }
 
 TEST(AccessJson, FieldsOfTheFormatAreAdded) {
-  const http::FieldRef request[] = {{wire::Name::Unknown, "X-Own", "1"}, {wire::Name::Unknown, "x-own", "2"}, {wire::Name::Referer, "referer", "r"}};
+  const http::FieldRef request[] = {
+      {wire::Name::Unknown, "X-Own", "1"}, {wire::Name::Unknown, "x-own", "2"}, {wire::Name::Referer, "referer", "r"}};
   const http::FieldRef reply[] = {{wire::Name::Unknown, "X-Cache", "hit"}};
   const http::FieldRef environ[] = {{wire::Name::Unknown, "my.user", "ada"}};
   AccessEntry with = entry();
   with.request_fields = std::span<const http::FieldRef>(request);
   with.reply_fields = std::span<const http::FieldRef>(reply);
   with.environ_fields = std::span<const http::FieldRef>(environ);
-  const std::string text = json(with, "%(f)s %({x-own}i)s %({x-none}i)s %({x-cache}o)s %({my.user}e)s %({authorization}i)s");
-  EXPECT_NE(text.find(R"("http.request.header.referer":["r"],"http.request.header.x-own":["1","2"],"http.response.header.x-cache":["hit"],"prefork.environ.my.user":"ada"})"),
-            std::string::npos)
+  const std::string text =
+      json(with, "%(f)s %({x-own}i)s %({x-none}i)s %({x-cache}o)s %({my.user}e)s %({authorization}i)s");
+  EXPECT_NE(
+      text.find(
+          R"("http.request.header.referer":["r"],"http.request.header.x-own":["1","2"],"http.response.header.x-cache":["hit"],"prefork.environ.my.user":"ada"})"),
+      std::string::npos)
       << text;
 }
 

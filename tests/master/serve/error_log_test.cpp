@@ -41,7 +41,10 @@ ErrorLog::Options options(Level level = Level::Info) {
 TEST(ErrorLog, LineIsGunicorns) {
   Fixture test(options());
   test.log.info("Listening at: ", "http://127.0.0.1:8000", " (", 42, ")");
-  EXPECT_TRUE(std::regex_match(test.text(), std::regex(R"(\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}\] \[42\] \[INFO\] Listening at: http://127\.0\.0\.1:8000 \(42\)\n)")))
+  EXPECT_TRUE(std::regex_match(
+      test.text(),
+      std::regex(
+          R"(\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}\] \[42\] \[INFO\] Listening at: http://127\.0\.0\.1:8000 \(42\)\n)")))
       << test.text();
 }
 
@@ -90,7 +93,10 @@ TEST(ErrorLog, JsonIsOneObjectALine) {
   json.json = true;
   Fixture test(json);
   test.log.error("a \"quoted\"\nline \xff");
-  EXPECT_TRUE(std::regex_match(test.text(), std::regex(R"re(\{"timestamp":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z","severity_text":"ERROR","severity_number":17,"process\.pid":42,"body":"a \\"quoted\\"\\nline \\ufffd"\}\n)re")))
+  EXPECT_TRUE(std::regex_match(
+      test.text(),
+      std::regex(
+          R"re(\{"timestamp":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z","severity_text":"ERROR","severity_number":17,"process\.pid":42,"body":"a \\"quoted\\"\\nline \\ufffd"\}\n)re")))
       << test.text();
 }
 
@@ -122,7 +128,10 @@ TEST(ErrorLog, NewsOfASinkIsAWarning) {
 TEST(ErrorLog, LinesOfSeveralThreadsDoNotMix) {
   Fixture test(options());
   std::vector<std::thread> threads;
-  for (int t = 0; t < 4; ++t) threads.emplace_back([&] { for (int i = 0; i < 200; ++i) test.log.info("abcdefghij"); });
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&] {
+      for (int i = 0; i < 200; ++i) test.log.info("abcdefghij");
+    });
   for (auto& thread : threads) thread.join();
   const std::string text = test.text();
   std::size_t lines = 0;

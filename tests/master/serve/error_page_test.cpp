@@ -9,7 +9,8 @@ namespace {
 
 TEST(ErrorPage, IsGunicorns) {
   EXPECT_EQ(error_page(400, "Invalid Method 'x'"),
-            "<html>\n  <head>\n    <title>Bad Request</title>\n  </head>\n  <body>\n    <h1><p>Bad Request</p></h1>\n    Invalid Method &#x27;x&#x27;\n  </body>\n</html>\n");
+            "<html>\n  <head>\n    <title>Bad Request</title>\n  </head>\n  <body>\n    <h1><p>Bad Request</p></h1>\n  "
+            "  Invalid Method &#x27;x&#x27;\n  </body>\n</html>\n");
 }
 
 TEST(ErrorPage, WhatTheClientSentIsEscaped) {

@@ -20,7 +20,8 @@ int status(const Health& health, std::string_view path, const HealthState& state
 
 TEST(Health, OtherPathsAreTheApplications) {
   const Health health({"/livez", "/readyz"});
-  for (const char* path : {"", "/", "/livez/", "/live", "/readyz?x", "*"}) EXPECT_FALSE(health.answer(path, ready())) << path;
+  for (const char* path : {"", "/", "/livez/", "/live", "/readyz?x", "*"})
+    EXPECT_FALSE(health.answer(path, ready())) << path;
   EXPECT_FALSE(Health().enabled());
   EXPECT_FALSE(Health().answer("", ready()));
   EXPECT_FALSE(Health().answer("/livez", ready()));

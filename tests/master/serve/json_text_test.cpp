@@ -28,12 +28,14 @@ TEST(JsonText, Utf8StaysAsItIs) {
 }
 
 TEST(JsonText, BytesThatAreNoUtf8AreReplaced) {
-  EXPECT_EQ(json("a\xff" "b"), R"("a\ufffdb")");
-  EXPECT_EQ(json("\xc3"), R"("\ufffd")");                              // cut short
-  EXPECT_EQ(json("\xc3\""), R"("\ufffd\"")");                          // the quote is not swallowed
-  EXPECT_EQ(json("\xc0\xaf"), R"("\ufffd\ufffd")");                    // overlong
-  EXPECT_EQ(json("\xe0\x80\xaf"), R"("\ufffd\ufffd\ufffd")");          // overlong
-  EXPECT_EQ(json("\xed\xa0\x80"), R"("\ufffd\ufffd\ufffd")");          // surrogate
+  EXPECT_EQ(json("a\xff"
+                 "b"),
+            R"("a\ufffdb")");
+  EXPECT_EQ(json("\xc3"), R"("\ufffd")");                                // cut short
+  EXPECT_EQ(json("\xc3\""), R"("\ufffd\"")");                            // the quote is not swallowed
+  EXPECT_EQ(json("\xc0\xaf"), R"("\ufffd\ufffd")");                      // overlong
+  EXPECT_EQ(json("\xe0\x80\xaf"), R"("\ufffd\ufffd\ufffd")");            // overlong
+  EXPECT_EQ(json("\xed\xa0\x80"), R"("\ufffd\ufffd\ufffd")");            // surrogate
   EXPECT_EQ(json("\xf4\x90\x80\x80"), R"("\ufffd\ufffd\ufffd\ufffd")");  // beyond Unicode
   EXPECT_EQ(json("\xf0\x9f\x90"), R"("\ufffd\ufffd\ufffd")");
 }

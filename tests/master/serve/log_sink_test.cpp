@@ -67,7 +67,8 @@ bool eventually(Condition condition) {
 // A device that a test can shut.
 class GateDevice final : public LogDevice {
  public:
-  explicit GateDevice(std::string& taken, std::mutex& mutex, int& error) : taken_(taken), mutex_(mutex), error_(error) {}
+  explicit GateDevice(std::string& taken, std::mutex& mutex, int& error)
+      : taken_(taken), mutex_(mutex), error_(error) {}
   int write(LogChunk& chunk) override {
     const std::lock_guard lock(mutex_);
     if (error_ != 0) return error_;

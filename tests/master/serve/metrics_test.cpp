@@ -36,7 +36,8 @@ std::map<std::string, std::string> scrape(std::initializer_list<const Metrics*> 
   return series(text);
 }
 
-Metrics::Request request(std::uint16_t status, std::uint64_t total_us = 0, std::uint64_t queue_us = 0, std::uint64_t service_us = 0) {
+Metrics::Request request(std::uint16_t status, std::uint64_t total_us = 0, std::uint64_t queue_us = 0,
+                         std::uint64_t service_us = 0) {
   Metrics::Request out;
   out.status = status;
   out.total_us = total_us;
@@ -108,12 +109,15 @@ TEST(Metrics, EveryBucketShownIsABucketKept) {
   Metrics metrics;
   for (const std::uint64_t bound : Histogram::kUpper) metrics.request(request(200, bound, bound, bound));
   std::uint64_t before = 0;
-  for (const auto& bound : {"0.0001", "0.00025", "0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10",
-                            "25", "50", "100", "250"}) {
+  for (const auto& bound :
+       {"0.0001", "0.00025", "0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1",
+        "0.25",   "0.5",     "1",      "2.5",   "5",      "10",    "25",   "50",    "100",  "250"}) {
     const auto seen = scrape({&metrics});
-    const std::uint64_t count = std::stoull(seen.at("prefork_request_service_seconds_bucket{le=\"" + std::string(bound) + "\"}"));
+    const std::uint64_t count =
+        std::stoull(seen.at("prefork_request_service_seconds_bucket{le=\"" + std::string(bound) + "\"}"));
     std::uint64_t expected = 0;
-    for (const std::uint64_t upper : Histogram::kUpper) expected += static_cast<double>(upper) <= std::strtod(bound, nullptr) * 1e6 + 0.5 ? 1 : 0;
+    for (const std::uint64_t upper : Histogram::kUpper)
+      expected += static_cast<double>(upper) <= std::strtod(bound, nullptr) * 1e6 + 0.5 ? 1 : 0;
     EXPECT_EQ(count, expected) << bound;
     EXPECT_GT(count, before);
     before = count;
@@ -171,8 +175,10 @@ TEST(Metrics, GaugesAreOfTheMoment) {
 }
 
 TEST(Metrics, CausesAndReasonsHaveNames) {
-  for (std::size_t at = 0; at < static_cast<std::size_t>(RestartCause::kCount); ++at) EXPECT_NE(to_string(static_cast<RestartCause>(at)), "unknown");
-  for (std::size_t at = 0; at < static_cast<std::size_t>(Shed::kCount); ++at) EXPECT_NE(to_string(static_cast<Shed>(at)), "unknown");
+  for (std::size_t at = 0; at < static_cast<std::size_t>(RestartCause::kCount); ++at)
+    EXPECT_NE(to_string(static_cast<RestartCause>(at)), "unknown");
+  for (std::size_t at = 0; at < static_cast<std::size_t>(Shed::kCount); ++at)
+    EXPECT_NE(to_string(static_cast<Shed>(at)), "unknown");
 }
 
 }  // namespace

@@ -74,9 +74,10 @@ TEST(Statsd, NamesAreGunicorns) {
   statsd.increment("gunicorn.log.error", 2);
   statsd.flush();
   EXPECT_EQ(lines(datagram(server.fd.get())),
-            (Lines{"gunicorn.request.duration:1234.5|ms", "gunicorn.request.duration:12.0|ms", "gunicorn.request.duration:0.007|ms", "gunicorn.workers:4|g",
-                   "gunicorn.backlog:17|h", "gunicorn.requests:3|c|@1.0", "gunicorn.request.status.200:2|c|@1.0", "gunicorn.request.status.404:1|c|@1.0",
-                   "gunicorn.log.error:3|c|@1.0"}));
+            (Lines{"gunicorn.request.duration:1234.5|ms", "gunicorn.request.duration:12.0|ms",
+                   "gunicorn.request.duration:0.007|ms", "gunicorn.workers:4|g", "gunicorn.backlog:17|h",
+                   "gunicorn.requests:3|c|@1.0", "gunicorn.request.status.200:2|c|@1.0",
+                   "gunicorn.request.status.404:1|c|@1.0", "gunicorn.log.error:3|c|@1.0"}));
 }
 
 TEST(Statsd, CountersStartAgainAfterAFlush) {
@@ -106,7 +107,8 @@ TEST(Statsd, PrefixGetsOneDotAndTagsComeLast) {
     statsd.gauge("gunicorn.workers", 1);
     statsd.increment("c");
     statsd.flush();
-    EXPECT_EQ(lines(datagram(server.fd.get())), (Lines{"shop.gunicorn.workers:1|g|#env:prod,team:a", "shop.c:1|c|@1.0|#env:prod,team:a"}));
+    EXPECT_EQ(lines(datagram(server.fd.get())),
+              (Lines{"shop.gunicorn.workers:1|g|#env:prod,team:a", "shop.c:1|c|@1.0|#env:prod,team:a"}));
   }
 }
 
@@ -121,7 +123,9 @@ TEST(Statsd, ManyLinesAreSplitIntoDatagramsOfWholeLines) {
     ASSERT_FALSE(bytes.empty());
     EXPECT_LE(bytes.size(), 1432u);
     for (const std::string& line : lines(bytes)) {
-      EXPECT_TRUE(line == "gunicorn.request.duration:1.0|ms" || line == "gunicorn.requests:100|c|@1.0" || line == "gunicorn.request.status.200:100|c|@1.0") << line;
+      EXPECT_TRUE(line == "gunicorn.request.duration:1.0|ms" || line == "gunicorn.requests:100|c|@1.0" ||
+                  line == "gunicorn.request.status.200:100|c|@1.0")
+          << line;
       ++seen;
     }
   }

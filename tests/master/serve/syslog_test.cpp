@@ -84,7 +84,8 @@ TEST(Syslog, AddressesAreReadAsGunicornDoes) {
   EXPECT_EQ(parse_syslog_address("unix:///dev/log"), (SyslogAddress{Kind::Unix, "", 0, "/dev/log"}));
   EXPECT_EQ(parse_syslog_address("unix:///dev/log#dgram"), (SyslogAddress{Kind::UnixDatagram, "", 0, "/dev/log"}));
   EXPECT_EQ(parse_syslog_address("unix:///dev/log#stream"), (SyslogAddress{Kind::UnixStream, "", 0, "/dev/log"}));
-  for (const char* bad : {"", "localhost", "localhost:514", "http://x", "udp://h:x", "udp://h:70000", "udp://[::1", "udp://[::1]x", "unix://", "unix://p#x"}) {
+  for (const char* bad : {"", "localhost", "localhost:514", "http://x", "udp://h:x", "udp://h:70000", "udp://[::1",
+                          "udp://[::1]x", "unix://", "unix://p#x"}) {
     EXPECT_THROW(parse_syslog_address(bad), std::invalid_argument) << bad;
   }
 }
@@ -130,7 +131,8 @@ TEST(Syslog, StreamsGetOneLineAMessage) {
 
 TEST(Syslog, UnixSocketIsTriedAsDatagramThenAsStream) {
   Folder folder;
-  const UniqueFd datagram = listen_unix(folder.path / "d", SOCK_DGRAM), stream = listen_unix(folder.path / "s", SOCK_STREAM);
+  const UniqueFd datagram = listen_unix(folder.path / "d", SOCK_DGRAM),
+                 stream = listen_unix(folder.path / "s", SOCK_STREAM);
   LogChunk one = lines("x\n"), two = lines("y\n");
   const auto to_datagram = open_syslog({Kind::Unix, "", 0, folder.path / "d"}, 1, "t", 1);
   EXPECT_EQ(to_datagram->write(one), 0);
