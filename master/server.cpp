@@ -116,6 +116,7 @@ void Server::accept(int fd, net::Peer peer, const net::BoundSocket& local) {
 
 void Server::every_second() {
   observer_->tick();
+  spare_memory_.every_second();
   look_for_predecessor();
   rest_when_done();
   reap_orphans();

@@ -26,6 +26,7 @@
 #include "master/process/supervisor.hpp"
 #include "master/serve/metrics.hpp"
 #include "master/serve/site_observer.hpp"
+#include "master/spare_memory.hpp"
 
 namespace prefork {
 
@@ -112,6 +113,7 @@ class Server {
   std::vector<net::UvHandle<uv_signal_t>> signals_;
   net::Timer drain_timer_;  // the end of --drain-delay
   net::Timer kill_timer_;   // the end of --graceful-timeout
+  SpareMemory spare_memory_;
   net::Timer second_;
   net::Timer watchdog_;  // systemd's
   Stage stage_ = Stage::Serving;

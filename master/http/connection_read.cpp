@@ -155,6 +155,10 @@ void Connection::on_body(std::span<const char> piece) {
   }
   auto& request = exchange.request;
   if (!exchange.submitted && !exchange.body && request.head.body.length + piece.size() <= site_.buffers.inline_body) {
+    // Room for the whole body at once, unless a client only announces it: memory follows what has come.
+    const std::uint64_t whole = request.head.content_length;
+    if (request.head.body.length == 0 && whole <= site_.buffers.inline_body && whole / 4 <= piece.size())
+      request.reserve_body(static_cast<std::size_t>(whole));
     request.append_body(std::as_bytes(piece));
     return;
   }

@@ -42,8 +42,8 @@ class Loop {
   // `before_sleep` says whether there is work that must not wait: then poll returns at once. `after_sleep` runs first after poll.
   void on_turn(std::function<bool()> before_sleep, std::function<void()> after_sleep);
 
-  // One buffer to read into for every stream of the loop: an idle connection owns none.
-  std::array<char, 64 * 1024>& read_buffer() { return read_buffer_; }
+  // One buffer to read into for every stream of the loop: an idle connection owns none. A head and 64 KiB of body fit.
+  std::array<char, 128 * 1024>& read_buffer() { return read_buffer_; }
 
  private:
   void about_to_sleep();
@@ -55,7 +55,7 @@ class Loop {
   std::function<bool()> before_sleep_;
   std::function<void()> after_sleep_;
   std::uint64_t now_ns_ = 0;
-  std::array<char, 64 * 1024> read_buffer_{};
+  std::array<char, 128 * 1024> read_buffer_{};
 };
 
 // A one-shot timer that calls back on its loop.

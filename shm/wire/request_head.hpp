@@ -79,6 +79,7 @@ class RequestBuilder {
   // Writes the head and the field table; afterwards only the body may grow. Returns the payload.
   void finish();
   bool finished() const { return finished_; }
+  void reserve_body(std::size_t bytes) { bytes_.reserve(bytes_.size() + bytes); }
   void append_body(std::span<const std::byte> body);
   void set_flags(std::uint8_t flags);  // after finish(): rewrites the flags in place
   std::span<const std::byte> payload() const {

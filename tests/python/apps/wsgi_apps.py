@@ -494,3 +494,10 @@ class ClassApp:
     def __iter__(self):
         self.start_response("200 OK", PLAIN)
         yield b"class"
+
+
+def megabytes(environ, start_response):
+    """/N: N MiB, in one piece."""
+    body = bytes(int(environ["PATH_INFO"][1:] or 0) << 20)
+    start_response("200 OK", [("Content-Type", "application/octet-stream"), ("Content-Length", str(len(body)))])
+    return [body]
