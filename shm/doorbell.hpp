@@ -39,6 +39,11 @@ class Doorbell {
     if (flag_.sleeping.exchange(0, std::memory_order_seq_cst) != 0) signal_bell(signal_fd_);
   }
 
+  // Advice for a ringer that could ring later: it must call ring() before it sleeps itself.
+  bool would_wake() const {
+    return flag_.sleeping.load(std::memory_order_relaxed) != 0;  // relaxed: a stale answer costs a bell or a moment
+  }
+
   void arm() {
     // seq_cst: pairs with the load in ring(). Must come before every re-check.
     flag_.sleeping.store(1, std::memory_order_seq_cst);

@@ -192,6 +192,7 @@ void Dispatcher::dispatch() {
       return;
     }
     ++in_flight_;
+    ++dispatched_;
   }
 }
 
@@ -199,10 +200,21 @@ bool Dispatcher::before_sleep() {
   bool more = drain_all();
   take_back_from_stuck();
   dispatch();
-  for (WorkerLink* link : links_) link->ring_if_dirty();
+  if (hold_bells()) return true;
   arm_stuck_check();
   for (WorkerLink* link : links_) more |= !link->try_arm();
   return more;
+}
+
+// Publishes what was sent, and rings for it unless one more look at the sockets is worth it.
+bool Dispatcher::hold_bells() {
+  bool sleeper = false;
+  for (WorkerLink* link : links_) sleeper |= link->publish();
+  const bool more_came = dispatched_ != dispatched_before_;
+  dispatched_before_ = dispatched_;
+  if (sleeper && patience_.waits(loop_.now_ns(), more_came)) return true;
+  for (WorkerLink* link : links_) link->ring();
+  return false;
 }
 
 void Dispatcher::after_sleep() {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "master/dispatch/patience.hpp"
 #include "master/dispatch/worker_link.hpp"
 #include "master/http/exchange.hpp"
 #include "master/net/deadline.hpp"
@@ -93,6 +94,7 @@ class Dispatcher {
   void dispatch();
   WorkerLink* pick();
   bool drain_all();
+  bool hold_bells();
   void enqueue_front(http::Exchange& exchange);
   void fail(http::Exchange& exchange, std::uint16_t status, const char* why);
   void leave(http::Exchange& exchange);
@@ -114,6 +116,9 @@ class Dispatcher {
   wire::Interface interface_ = wire::Interface::Echo;
   std::uint64_t revoked_total_ = 0;
   std::uint64_t requeued_total_ = 0;
+  std::uint64_t dispatched_ = 0;
+  std::uint64_t dispatched_before_ = 0;  // as of the turn before
+  Patience patience_;
   std::uint64_t none_ready_since_ms_ = 0;
   std::function<void()> batch_end_;
 };

@@ -1,6 +1,5 @@
 #include "master/dispatch/worker_link.hpp"
 
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -30,15 +29,11 @@ WorkerLink::WorkerLink(Dispatcher& dispatcher, shm::Region region, const shm::Ge
     : dispatcher_(dispatcher),
       region_(std::move(region)),
       end_(shm::Parts(region_.bytes(), geometry), bell_wait_fd, bell_signal_fd),
-      side_fd_(side_fd),
+      descriptors_(side_fd),
       identity_(identity) {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
   const auto now_us = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(now).count());
   shm::Parts(region_.bytes(), geometry).introduce(identity.id, identity.generation, now_us);
-}
-
-WorkerLink::~WorkerLink() {
-  for (const auto& [serial, fd] : descriptors_) ::close(fd);
 }
 
 // ---------------------------------------------------------------------------------------------------- to the worker
@@ -235,10 +230,18 @@ void WorkerLink::send_half_closed(http::Exchange& exchange) {
 
 void WorkerLink::send_drain() { send(wire::Kind::Drain, 0, 0, 0, {}); }
 
-void WorkerLink::ring_if_dirty() {
-  if (!dirty_) return;
-  dirty_ = false;
-  end_.requests.publish();
+bool WorkerLink::publish() {
+  if (dirty_) {
+    dirty_ = false;
+    unrung_ = true;
+    end_.requests.publish();
+  }
+  return unrung_ && end_.worker_bell.would_wake();
+}
+
+void WorkerLink::ring() {
+  if (!unrung_) return;
+  unrung_ = false;
   end_.worker_bell.ring();
 }
 
@@ -407,41 +410,10 @@ bool WorkerLink::read_event(Slot& slot, const shm::Record& record, http::ReplyEv
       return event.bytes.size() == event.close.reason_length || refuse("a Close record's reason lies outside");
     case wire::Kind::File:
       if (!wire::read_record(record.payload, event.file)) return refuse("a File record is cut");
-      event.file_fd = take_descriptor(event.file.serial);
+      event.file_fd = descriptors_.take(event.file.serial);
       return event.file_fd >= 0 || refuse("a File record names no descriptor");
     default: return refuse("a record of unknown kind");
   }
-}
-
-// The descriptor crossed before its record was published, so it is here or never was sent.
-int WorkerLink::take_descriptor(std::uint32_t serial) {
-  for (;;) {
-    std::uint32_t number = 0;
-    iovec data{&number, sizeof number};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-    msghdr message{};
-    message.msg_iov = &data;
-    message.msg_iovlen = 1;
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    if (::recvmsg(side_fd_, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != sizeof number) break;
-    const cmsghdr* header = CMSG_FIRSTHDR(&message);
-    if (header == nullptr || header->cmsg_type != SCM_RIGHTS) continue;
-    int fd = -1;
-    std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
-    descriptors_.emplace_back(number, fd);
-  }
-  int found = -1;
-  while (!descriptors_.empty() && found < 0) {
-    const auto [number, fd] = descriptors_.front();
-    descriptors_.pop_front();
-    if (number == serial) {
-      found = fd;
-    } else {
-      ::close(fd);
-    }
-  }
-  return found;
 }
 
 // ---------------------------------------------------------------------------------------------------- standing still and dying

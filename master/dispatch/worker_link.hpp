@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "master/dispatch/descriptor_post.hpp"
 #include "master/http/exchange.hpp"
 #include "shm/channel.hpp"
 #include "shm/region.hpp"
@@ -29,7 +30,6 @@ class WorkerLink {
   // `bell_wait_fd` is the loop's one bell for all workers; `bell_signal_fd` wakes the worker; `side_fd` brings descriptors. Borrowed.
   WorkerLink(Dispatcher& dispatcher, shm::Region region, const shm::Geometry& geometry, int bell_wait_fd,
              int bell_signal_fd, int side_fd, const WorkerIdentity& identity);
-  ~WorkerLink();
 
   const WorkerIdentity& identity() const { return identity_; }
   void set_pid(int pid) { identity_.pid = pid; }
@@ -57,8 +57,10 @@ class WorkerLink {
   bool drain(std::uint64_t now_ns);
   const char* bad() const { return bad_; }
 
-  // Before the loop sleeps: wake the worker if something was sent; arm our bell. False: a reply is there already.
-  void ring_if_dirty();
+  // Makes what was sent visible. True: the worker sleeps and must be rung for before the loop does.
+  bool publish();
+  void ring();  // if something was published since the last bell
+  // Before the loop sleeps. False: a reply is there already.
   bool try_arm();
   void disarm() { end_.own_bell.disarm(); }
 
@@ -113,7 +115,6 @@ class WorkerLink {
   bool accept_credit(Slot& slot, const shm::Record& record);
   bool accept_reply(std::uint32_t index, const shm::Record& record, std::uint64_t now_ns);
   bool read_event(Slot& slot, const shm::Record& record, http::ReplyEvent& event);
-  int take_descriptor(std::uint32_t serial);
   bool refuse(const char* why) {
     bad_ = why;
     return false;
@@ -123,7 +124,7 @@ class WorkerLink {
   Dispatcher& dispatcher_;
   shm::Region region_;
   shm::MasterEnd end_;
-  int side_fd_;
+  DescriptorPost descriptors_;
   WorkerIdentity identity_;
   State state_ = State::Starting;
   wire::Interface interface_ = wire::Interface::Echo;
@@ -135,7 +136,8 @@ class WorkerLink {
   http::ExchangeList held_;    // in the order they were sent
   std::deque<Frame> backlog_;  // what the request ring had no room for
   std::uint64_t backlog_bytes_ = 0;
-  bool dirty_ = false;  // something was sent since the last bell
+  bool dirty_ = false;   // something was sent and is not published
+  bool unrung_ = false;  // something was published since the last bell
 
   std::uint64_t heads_sent_ = 0;
   std::uint64_t finished_ = 0;
@@ -146,7 +148,6 @@ class WorkerLink {
   std::uint64_t counted_from_ns_ = 0;
   std::uint64_t finished_ns_ = 0;
   const char* bad_ = nullptr;
-  std::deque<std::pair<std::uint32_t, int>> descriptors_;  // received over the side socket, by serial
 };
 
 }  // namespace prefork::dispatch

@@ -1,0 +1,95 @@
+#include "master/dispatch/descriptor_post.hpp"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+
+#include "shm/fd.hpp"
+
+namespace prefork::dispatch {
+namespace {
+
+class DescriptorPostTest : public ::testing::Test {
+ protected:
+  DescriptorPostTest() {
+    std::array<int, 2> pair{};
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair.data()), 0);
+    ours.reset(pair[0]);
+    theirs.reset(pair[1]);
+  }
+
+  void send(std::uint32_t serial, int fd) const {
+    iovec data{&serial, sizeof serial};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+    msghdr message{};
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof fd);
+    std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+    ASSERT_EQ(::sendmsg(theirs.get(), &message, 0), static_cast<ssize_t>(sizeof serial));
+  }
+
+  // The write end of a pipe is sent; its read end says when the last copy of it is closed.
+  shm::UniqueFd send_pipe(std::uint32_t serial) const {
+    std::array<int, 2> ends{};
+    EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK), 0);
+    const shm::UniqueFd write(ends[1]);
+    send(serial, write.get());
+    return shm::UniqueFd(ends[0]);
+  }
+  static bool writer_left(const shm::UniqueFd& read) {
+    char byte = 0;
+    return ::read(read.get(), &byte, 1) != 0;
+  }
+
+  shm::UniqueFd ours, theirs;
+};
+
+TEST_F(DescriptorPostTest, GivesTheDescriptorOfItsSerialNumber) {
+  DescriptorPost post(ours.get());
+  const auto pipe = send_pipe(7);
+  const shm::UniqueFd got(post.take(7));
+  ASSERT_GE(got.get(), 0);
+  ASSERT_EQ(::write(got.get(), "x", 1), 1);
+  char byte = 0;
+  EXPECT_EQ(::read(pipe.get(), &byte, 1), 1);
+}
+
+TEST_F(DescriptorPostTest, OnesThatWerePassedOverAreClosed) {
+  DescriptorPost post(ours.get());
+  const auto first = send_pipe(1);
+  const auto second = send_pipe(2);
+  const shm::UniqueFd got(post.take(2));
+  EXPECT_GE(got.get(), 0);
+  EXPECT_FALSE(writer_left(first));
+  EXPECT_TRUE(writer_left(second));
+}
+
+TEST_F(DescriptorPostTest, ANumberThatNeverCameGivesNone) {
+  DescriptorPost post(ours.get());
+  EXPECT_EQ(post.take(1), -1);
+}
+
+TEST_F(DescriptorPostTest, WhatNobodyTookIsClosedInTheEnd) {
+  shm::UniqueFd first;
+  {
+    DescriptorPost post(ours.get());
+    first = send_pipe(1);
+    const auto second = send_pipe(2);
+    const shm::UniqueFd got(post.take(1));
+    EXPECT_TRUE(writer_left(first));
+  }
+  EXPECT_FALSE(writer_left(first));
+}
+
+}  // namespace
+}  // namespace prefork::dispatch
