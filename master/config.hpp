@@ -37,7 +37,6 @@ struct Config {
   std::vector<BindAddress> bind_addresses;  // `bind`, parsed
   int backlog = 2048;
   bool reuse_port = false;
-  int acceptors = 1;  // event-loop threads
 
   // Workers
   int workers = 1;                    // `auto` is resolved while loading
@@ -54,7 +53,6 @@ struct Config {
   std::string reload_mode = "rolling";  // rolling, surge
   Milliseconds drain_delay{0};
   bool retry_crashed = false;
-  std::string sticky;  // "", "ip", "cookie:NAME", "header:NAME"
 
   // Queue
   int queue_size = 10'000;             // requests

@@ -71,13 +71,6 @@ bool url_path(std::string_view text) {
          std::none_of(text.begin(), text.end(), [](unsigned char c) { return c <= 0x20 || c == 0x7f; });
 }
 
-bool sticky_key(std::string_view text) {
-  if (text == "ip") return true;
-  for (const std::string_view prefix : {"cookie:", "header:"})
-    if (text.starts_with(prefix)) return is_token(text.substr(prefix.size()));
-  return false;
-}
-
 bool syslog_address(std::string_view text) {
   for (const std::string_view scheme : {"udp://", "tcp://"}) {
     if (!text.starts_with(scheme)) continue;

@@ -10,8 +10,7 @@ namespace prefork::check {
 [[nodiscard]] bool variable(std::string_view text);      // KEY=VALUE
 [[nodiscard]] bool header_field(std::string_view text);  // "Name: value", no control characters
 [[nodiscard]] bool header_name(std::string_view text);
-[[nodiscard]] bool url_path(std::string_view text);    // "/..."
-[[nodiscard]] bool sticky_key(std::string_view text);  // ip, cookie:NAME, header:NAME
+[[nodiscard]] bool url_path(std::string_view text);  // "/..."
 [[nodiscard]] bool syslog_address(std::string_view text);
 [[nodiscard]] bool statsd_address(std::string_view text);
 [[nodiscard]] bool existing_file(std::string_view text);

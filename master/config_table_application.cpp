@@ -119,12 +119,12 @@ const Setting kSettings[] = {
      .help = "Let several servers listen on the same port (SO_REUSEPORT)."},
     {.name = "acceptors",
      .flags = "--acceptors",
-     .field = &Config::acceptors,
      .meta = "N",
-     .min = 1,
-     .max = 64,
-     .on_reload = OnReload::Keeps,
-     .help = "Event-loop threads of the master; more than one where the master alone uses a whole CPU."},
+     .fate = Fate::Warned,
+     .inert = "1",
+     .advice = "one event loop accepts; where it uses a whole CPU, start several servers on the same port with "
+               "--reuse-port",
+     .help = "Event loops of the master."},
 };
 
 }  // namespace

@@ -4,11 +4,18 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <system_error>
+#include <thread>
 
 #include "master/process/sd_notify.hpp"
 
 namespace prefork {
+namespace {
+
+constexpr int kTries = 5;
+
+}  // namespace
 
 Doors::Doors(net::Loop& loop, serve::ErrorLog& log, Accepted accepted)
     : loop_(loop), log_(log), accepted_(std::move(accepted)) {}
@@ -45,7 +52,26 @@ void Doors::open(const Config& config, const std::vector<int>& predecessors) {
     for (const auto& socket : process::inherited_sockets()) adopt(config, socket.fd, false);
   }
   if (!doors_.empty()) return;
-  for (const auto& address : config.bind_addresses) doors_.push_back(bind(address, config));
+  for (const auto& address : config.bind_addresses) doors_.push_back(bind_patiently(address, config));
+}
+
+// A predecessor may need a moment to go, and an interface one to come up. Nothing is served yet, so waiting holds nobody up.
+Doors::Door Doors::bind_patiently(const BindAddress& address, const Config& config) {
+  for (int left = kTries;; --left) {
+    try {
+      return bind(address, config);
+    } catch (const std::system_error& error) {
+      const bool in_use = error.code().value() == EADDRINUSE;
+      if (!in_use && error.code().value() != EADDRNOTAVAIL) throw;
+      log_.error(in_use ? "Connection in use: " : "Invalid address: ", address.text());
+      if (left == 1) {
+        log_.error("Can't connect to ", address.text());
+        throw;
+      }
+      log_.info("Retrying in 1 second.");
+      std::this_thread::sleep_for(std::chrono::seconds(1));
+    }
+  }
 }
 
 void Doors::pause() {

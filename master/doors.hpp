@@ -46,6 +46,7 @@ class Doors {
 
   void adopt(const Config& config, int fd, bool our_file);
   Door bind(const BindAddress& address, const Config& config);
+  Door bind_patiently(const BindAddress& address, const Config& config);
   void listen(Door& door);
   void close(Door& door);
   void remove_file(const Door& door) const;

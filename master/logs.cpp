@@ -40,49 +40,80 @@ int writer_of(std::string_view line) {
 
 }  // namespace
 
-Logs::Logs(const Config& config) : capture_(config.capture_output) {
-  open_error_log(config);
-  open_access_log(config);
-  // A terminal or a pipe that workers share with us needs no detour; a file, syslog and JSON are the master's to write.
-  if (config.capture_output || config.errorlog != "-" || config.error_log_json || config.syslog) open_pipe();
+Logs::Logs(const Config& config)
+    : outputs_(open(config)), error_(outputs_.error_sink(), outputs_.syslog(), outputs_.options) {
+  say_format();
+  if (wants_pipe(config)) open_pipe();
 }
 
 Logs::~Logs() {
-  if (access_) access_->flush();
+  if (outputs_.access_log) outputs_.access_log->flush();
 }
 
-void Logs::open_error_log(const Config& config) {
-  error_sinks_.push_back(
+// A terminal or a pipe that workers share with us needs no detour; a file, syslog and JSON are the master's to write.
+bool Logs::wants_pipe(const Config& config) {
+  return config.capture_output || config.errorlog != "-" || config.error_log_json || config.syslog;
+}
+
+Logs::Outputs Logs::open(const Config& config) {
+  Outputs outputs;
+  open_error_log(config, outputs);
+  open_access_log(config, outputs);
+  return outputs;
+}
+
+void Logs::open_error_log(const Config& config, Outputs& outputs) {
+  outputs.error.push_back(
       std::make_unique<LogSink>(writer_, open_device(config.errorlog, STDERR_FILENO, "stderr"), "error log"));
+  outputs.error_to_syslog = config.syslog;
   if (config.syslog)
-    error_sinks_.push_back(std::make_unique<LogSink>(writer_, open_syslog_of(config, "error"), "syslog"));
-  ErrorLog::Options options;
-  options.level = parse_level(config.loglevel).value_or(Level::Info);
-  options.json = config.error_log_json;
-  options.colour = config.errorlog == "-" && wants_colour(STDERR_FILENO);
-  error_ = std::make_unique<ErrorLog>(error_sinks_.front().get(), config.syslog ? error_sinks_.back().get() : nullptr,
-                                      options);
+    outputs.error.push_back(std::make_unique<LogSink>(writer_, open_syslog_of(config, "error"), "syslog"));
+  outputs.options.level = parse_level(config.loglevel).value_or(Level::Info);
+  outputs.options.json = config.error_log_json;
+  outputs.options.colour = config.errorlog == "-" && wants_colour(STDERR_FILENO);
 }
 
-void Logs::open_access_log(const Config& config) {
+void Logs::open_access_log(const Config& config, Outputs& outputs) {
   const bool to_syslog = config.syslog && !config.disable_redirect_access_to_syslog;
   if (config.accesslog.empty() && !to_syslog) return;
   if (!config.accesslog.empty()) {
-    access_sinks_.push_back(
+    outputs.access.push_back(
         std::make_unique<LogSink>(writer_, open_device(config.accesslog, STDOUT_FILENO, "stdout"), "access log"));
   }
   if (to_syslog)
-    access_sinks_.push_back(
+    outputs.access.push_back(
         std::make_unique<LogSink>(writer_, open_syslog_of(config, "access"), "access log's syslog"));
-  format_.emplace(config.access_log_format);
-  for (const std::string& warning : format_->warnings()) error_->warning(warning);
-  if (!format_->environ_names().empty()) {
-    error_->warning("access_log_format: environ variables that only the application sets ({",
-                    format_->environ_names().front().text, "}e) are always '-'");
-  }
+  outputs.format = std::make_unique<AccessFormat>(config.access_log_format);
   std::vector<LogSink*> sinks;
-  for (const auto& sink : access_sinks_) sinks.push_back(sink.get());
-  access_.emplace(*format_, config.access_log_json, std::move(sinks));
+  for (const auto& sink : outputs.access) sinks.push_back(sink.get());
+  outputs.access_log = std::make_unique<AccessLog>(*outputs.format, config.access_log_json, std::move(sinks));
+}
+
+void Logs::say_format() {
+  if (!outputs_.format) return;
+  for (const std::string& warning : outputs_.format->warnings()) error_.warning(warning);
+  if (!outputs_.format->environ_names().empty()) {
+    error_.warning("access_log_format: environ variables that only the application sets ({",
+                   outputs_.format->environ_names().front().text, "}e) are always '-'");
+  }
+}
+
+void Logs::prepare(const Config& fresh) {
+  prepared_ = open(fresh);
+  if (!wants_pipe(fresh) || pipe_write_) return;
+  open_pipe();
+  if (loop_ != nullptr) read_workers_on(*loop_);
+}
+
+void Logs::commit() {
+  if (!prepared_) return;
+  tick();
+  access_dropped_before_ = access_dropped();
+  error_dropped_before_ = error_dropped();
+  error_.use(prepared_->error_sink(), prepared_->syslog(), prepared_->options);
+  outputs_ = std::move(*prepared_);
+  prepared_.reset();
+  say_format();
 }
 
 void Logs::open_pipe() {
@@ -97,6 +128,7 @@ void Logs::open_pipe() {
 }
 
 void Logs::read_workers_on(net::Loop& loop) {
+  loop_ = &loop;
   if (!pipe_read_) return;
   auto* poll = new uv_poll_t{};
   uv_poll_init(loop.uv(), poll, pipe_read_.get());
@@ -126,19 +158,19 @@ bool Logs::read_pipe() {
   return true;
 }
 
-void Logs::worker_line(std::string_view line) { error_->worker_line(writer_of(line), line); }
+void Logs::worker_line(std::string_view line) { error_.worker_line(writer_of(line), line); }
 
 void Logs::reopen() {
-  if (access_) access_->flush();
-  for (const Sinks* sinks : {&error_sinks_, &access_sinks_}) {
+  if (outputs_.access_log) outputs_.access_log->flush();
+  for (const Sinks* sinks : {&outputs_.error, &outputs_.access}) {
     for (const auto& sink : *sinks) sink->reopen();
   }
 }
 
 void Logs::tick() {
-  if (access_) access_->flush();
-  for (const Sinks* sinks : {&error_sinks_, &access_sinks_}) {
-    for (const auto& sink : *sinks) error_->say_news(*sink);
+  if (outputs_.access_log) outputs_.access_log->flush();
+  for (const Sinks* sinks : {&outputs_.error, &outputs_.access}) {
+    for (const auto& sink : *sinks) error_.say_news(*sink);
   }
 }
 

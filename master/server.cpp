@@ -29,9 +29,16 @@ Server::Server(CommandLine line)
       admin_(loop_, wheel_, dispatcher_, log_, [this]() -> const serve::SiteObserver& { return *observer_; }),
       supervisor_(loop_, dispatcher_, log_, worker_command_of(config_, logs_), supervisor_policy_of(config_),
                   {[this] { started(); }, [this](int code) { halt(code); },
-                   [this](int pid, unsigned age) { run_worker_hook("pre_fork", pid, age); },
+                   [this](int pid, unsigned age) {
+                     metrics_.worker_started();
+                     run_worker_hook("pre_fork", pid, age);
+                   },
                    [this](int pid, unsigned age) { run_worker_hook("child_exit", pid, age); },
-                   [this](unsigned now, unsigned before) { run_size_hook(now, before); }}),
+                   [this](unsigned now, unsigned before) {
+                     observer_->set_workers_wanted(now);
+                     run_size_hook(now, before);
+                   },
+                   [this](serve::RestartCause cause) { metrics_.worker_restarted(cause); }}),
       drain_timer_(loop_, [this] { drain(); }),
       kill_timer_(loop_, [this] { stop_quickly("--graceful-timeout is over"); }),
       second_(loop_, [this] { every_second(); }),
@@ -67,8 +74,16 @@ int Server::run() {
   observer_->tick();
   admin_.close();
   logs_.stop_reading();
+  hold_signals();
   signals_.clear();  // last: another TERM must not cut the hook on_exit short
   return exit_code_;
+}
+
+// From here on a signal would end the process by itself, and its exit code would not be ours.
+void Server::hold_signals() {
+  sigset_t all;
+  sigfillset(&all);
+  ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
 }
 
 void Server::fill_site() {
@@ -110,6 +125,7 @@ void Server::observe() {
 }
 
 void Server::accept(int fd, net::Peer peer, const net::BoundSocket& local) {
+  metrics_.connection_opened();
   auto& connection = site_.adopt(std::make_unique<http::Connection>(site_, std::move(peer), local));
   connection.start(std::make_unique<net::TcpStream>(loop_, fd, connection));
 }

@@ -46,6 +46,7 @@ class Server {
   bool before_sleep();
   void every_second();
   void started();
+  static void hold_signals();
 
   // server_hooks.cpp
   void start_hooks(const Config& config);

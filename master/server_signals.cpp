@@ -189,8 +189,10 @@ void Server::begin_reload(CommandLine fresh) {
     if (std::find(line_.notices.begin(), line_.notices.end(), notice) == line_.notices.end()) say(notice);
   }
   try {
+    logs_.prepare(fresh.config);
     doors_.prepare(fresh.config);
   } catch (const std::exception& error) {
+    logs_.forget_prepared();
     log_.error("Reload failed: ", error.what());
     return end_reload(error.what());
   }
@@ -205,6 +207,7 @@ void Server::begin_reload(CommandLine fresh) {
       start_hooks(config_);
     }
     doors_.forget_prepared();
+    logs_.forget_prepared();
     end_reload(failure);
   });
 }
@@ -212,6 +215,7 @@ void Server::begin_reload(CommandLine fresh) {
 void Server::apply(CommandLine fresh) {
   const unsigned workers_before = static_cast<unsigned>(config_.workers);
   line_ = std::move(fresh);
+  logs_.commit();
   fill_site();
   if (workers_before != supervisor_.workers()) run_size_hook(supervisor_.workers(), workers_before);
   dispatcher_.set_policy(dispatch_policy_of(config_));
@@ -221,6 +225,7 @@ void Server::apply(CommandLine fresh) {
 
 void Server::end_reload(const std::string& failure) {
   reloading_ = false;
+  metrics_.reloaded(failure.empty());
   notifier_.ready(failure.empty() ? "Serving" : "Serving; the last reload failed");
   for (auto& waiter : std::exchange(reload_waiters_, {})) waiter(failure);
   if (std::exchange(reload_again_, false)) reload();

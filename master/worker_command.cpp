@@ -91,8 +91,8 @@ process::WorkerCommand worker_command_of(const Config& config, const Logs& logs)
   command.environment = config.raw_env;
   // What applications look at to learn who serves them; theirs if they set it.
   if (::getenv("SERVER_SOFTWARE") == nullptr) command.environment.push_back("SERVER_SOFTWARE=prefork");
-  command.stdout_fd = logs.worker_stdout();
-  command.stderr_fd = logs.worker_stderr();
+  command.stdout_fd = logs.worker_stdout(config);
+  command.stderr_fd = logs.worker_stderr(config);
   return command;
 }
 
@@ -106,7 +106,7 @@ process::HookProcess::Command hook_command_of(const Config& config, std::vector<
   command.kind = config.config_kind;
   command.path = config.config_path;
   command.hooks = std::move(hooks);
-  command.output_fd = logs.worker_stderr();
+  command.output_fd = logs.worker_stderr(config);
   return command;
 }
 
@@ -126,6 +126,11 @@ process::SupervisorPolicy supervisor_policy_of(const Config& config) {
   policy.max_requests_jitter = static_cast<std::uint64_t>(config.max_requests_jitter);
   policy.max_rss = config.max_worker_rss;
   policy.one_thread = config.threads == 1;
+  // A build may have other defaults of its own.
+  if (config.request_ring != Config{}.request_ring)
+    policy.geometry.request_bytes = static_cast<std::uint32_t>(config.request_ring);
+  if (config.reply_ring != Config{}.reply_ring)
+    policy.geometry.reply_bytes = static_cast<std::uint32_t>(config.reply_ring);
   return policy;
 }
 

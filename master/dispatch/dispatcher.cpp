@@ -27,7 +27,8 @@ void Dispatcher::submit(http::Exchange& exchange) {
   PREFORK_FAULT_POINT("master.enqueue");
   const bool crowded = policy_.limit_concurrency != 0 && queue_.size() + in_flight_ >= policy_.limit_concurrency;
   if (crowded || (policy_.queue_size != 0 && queue_.size() >= policy_.queue_size)) {
-    return exchange.sink->on_failure(exchange, 503, "the server is at its limit");
+    return exchange.sink->on_failure(
+        exchange, 503, crowded ? "the server is at its limit (--limit-concurrency)" : "the server is at its limit");
   }
   exchange.dispatcher = this;
   exchange.stage = http::Stage::Queued;

@@ -62,6 +62,12 @@ void Site::for_each(const std::function<void(Connection&)>& visit) {
   for (std::size_t i = 0; i < connections_.size(); ++i) visit(*connections_[i]);
 }
 
+std::size_t Site::websockets() const {
+  return static_cast<std::size_t>(std::count_if(connections_.begin(), connections_.end(), [](const auto& connection) {
+    return connection->state_ == Connection::State::WebSocket;
+  }));
+}
+
 std::unique_ptr<H1Exchange> Site::make_exchange(ReplySink& sink) {
   if (spare_exchanges_.empty()) return std::make_unique<H1Exchange>(sink);
   auto exchange = std::move(spare_exchanges_.back());

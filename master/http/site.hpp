@@ -109,6 +109,7 @@ struct Site {
   void cork(Connection& connection);  // flushes it when the turn ends
   void finish_turn();
   std::size_t connections() const { return connections_.size(); }
+  std::size_t websockets() const;  // of them
   void for_each(const std::function<void(Connection&)>& visit);
 
   std::unique_ptr<H1Exchange> make_exchange(ReplySink& sink);

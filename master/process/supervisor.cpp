@@ -131,7 +131,7 @@ bool Supervisor::spawn() {
   if (events_.spawning) events_.spawning(0, identity.age);
   try {
     workers_.push_back(
-        std::make_unique<WorkerProcess>(loop_, dispatcher_, command_, geometry_, bell_, identity,
+        std::make_unique<WorkerProcess>(loop_, dispatcher_, command_, policy_.geometry, bell_, identity,
                                         [this](WorkerProcess& worker, ExitStatus status) { on_exit(worker, status); }));
   } catch (const std::exception& error) {
     log_.error("Worker cannot be started: ", error.what());
@@ -158,6 +158,8 @@ WorkerProcess* Supervisor::oldest_ready(bool outdated_ones) const {
 
 void Supervisor::retire(WorkerProcess& worker) {
   worker.notes.ending = true;
+  if (!worker.notes.replaced_for && worker.identity().generation != generation_)
+    worker.notes.replaced_for = serve::RestartCause::Reload;
   worker.notes.due_ms = loop_.now_ms() + policy_.graceful_timeout_ms;
   dispatcher_.retire(worker.link());
 }
@@ -253,12 +255,16 @@ void Supervisor::on_bad_record(dispatch::WorkerLink& link, const char* why) {
   if (worker == nullptr || link.state() == State::Dead) return;
   log_.error("Worker (pid:", worker->pid(), ") is replaced: ", why);
   worker->notes.cause = why;
+  worker->notes.replaced_for = serve::RestartCause::BadRecord;
   bury(*worker, false);
   worker->kill(SIGKILL);
 }
 
 void Supervisor::on_retire_wish(dispatch::WorkerLink& link) {
-  if (WorkerProcess* worker = find(link)) worker->notes.worn = true;
+  if (WorkerProcess* worker = find(link)) {
+    worker->notes.worn = true;
+    if (!worker->notes.replaced_for) worker->notes.replaced_for = serve::RestartCause::Wish;
+  }
   timer_.start(0);
 }
 
@@ -269,6 +275,7 @@ void Supervisor::on_request_finished(dispatch::WorkerLink& link) {
       link.finished() < worker->notes.most_requests)
     return;
   worker->notes.worn = true;
+  worker->notes.replaced_for = serve::RestartCause::MaxRequests;
   log_.info("Worker (pid:", worker->pid(), ") is replaced: it has served ", link.finished(), " requests");
   timer_.start(0);
 }

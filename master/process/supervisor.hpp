@@ -30,6 +30,7 @@ struct SupervisorPolicy {
   std::uint64_t max_requests = 0;
   std::uint64_t max_requests_jitter = 0;
   std::uint64_t max_rss = 0;
+  shm::Geometry geometry = {};
 };
 
 class Supervisor : public dispatch::WorkerKeeper {
@@ -41,6 +42,7 @@ class Supervisor : public dispatch::WorkerKeeper {
     std::function<void(int pid, unsigned age)> spawning = {};  // pid 0: it has none yet
     std::function<void(int pid, unsigned age)> exited = {};
     std::function<void(unsigned now, unsigned before)> resized = {};
+    std::function<void(serve::RestartCause)> replaced = {};  // a worker that was not simply one too many has gone
   };
   // Says how a reload ended: nothing, or why the old generation stays.
   using Reloaded = std::function<void(const std::string& failure)>;
@@ -100,6 +102,7 @@ class Supervisor : public dispatch::WorkerKeeper {
   void on_exit(WorkerProcess& worker, ExitStatus status);
   void bury(WorkerProcess& worker, bool trusted);
   void say_exit(const WorkerProcess& worker, ExitStatus status);
+  void count_exit(const WorkerProcess& worker, bool started) const;
   void boot_failed(const WorkerProcess& worker, ExitStatus status);
   void back_off();
 
@@ -120,7 +123,6 @@ class Supervisor : public dispatch::WorkerKeeper {
   SupervisorPolicy previous_policy_;
   Events events_;
   Reloaded reloaded_;
-  shm::Geometry geometry_;
   shm::BellFds bell_;
   net::UvHandle<uv_poll_t> bell_poll_;
   std::vector<std::unique_ptr<WorkerProcess>> workers_;

@@ -41,6 +41,7 @@ void Supervisor::on_exit(WorkerProcess& worker, ExitStatus status) {
   bury(worker, worker.link().bad() == nullptr);
   say_exit(worker, status);
   if (events_.exited) events_.exited(worker.pid(), worker.identity().age);
+  count_exit(worker, started);
   if (stopping_) return;
   const bool fresh = !outdated(worker);
   if (!worker.notes.ending) {
@@ -77,6 +78,12 @@ void Supervisor::boot_failed(const WorkerProcess& worker, ExitStatus status) {
 void Supervisor::back_off() {
   back_off_ms_ = std::clamp(back_off_ms_ * 2, kFirstBackOffMs, kLongestBackOffMs);
   blocked_until_ms_ = loop_.now_ms() + back_off_ms_;
+}
+
+void Supervisor::count_exit(const WorkerProcess& worker, bool started) const {
+  if (!events_.replaced || stopping_) return;
+  if (worker.notes.replaced_for) return events_.replaced(*worker.notes.replaced_for);
+  if (!worker.notes.ending) events_.replaced(started ? serve::RestartCause::Crash : serve::RestartCause::BootFailure);
 }
 
 void Supervisor::say_exit(const WorkerProcess& worker, ExitStatus status) {

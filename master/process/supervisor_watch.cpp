@@ -59,11 +59,16 @@ void Supervisor::keep_deadline(WorkerProcess& worker, std::uint64_t now_ms) {
 void Supervisor::look_for_wear(WorkerProcess& worker, std::uint64_t now_ms) {
   if (worker.notes.worn || worker.link().state() != State::Ready) return;
   const char* why = nullptr;
+  auto cause = serve::RestartCause::MaxLifetime;
   if (policy_.max_lifetime_ms != 0 && now_ms - worker.started_ms() >= policy_.max_lifetime_ms)
     why = "has reached --max-lifetime";
-  if (policy_.max_rss != 0 && worker.notes.resident_bytes > policy_.max_rss) why = "has passed --max-worker-rss";
+  if (policy_.max_rss != 0 && worker.notes.resident_bytes > policy_.max_rss) {
+    why = "has passed --max-worker-rss";
+    cause = serve::RestartCause::Memory;
+  }
   if (why == nullptr) return;
   worker.notes.worn = true;
+  worker.notes.replaced_for = cause;
   log_.info("Worker (pid:", worker.pid(), ") is replaced: it ", why);
 }
 
@@ -85,6 +90,7 @@ void Supervisor::look_for_hang(WorkerProcess& worker) {
 void Supervisor::end_hung(WorkerProcess& worker, http::Exchange* guilty) {
   log_.critical("WORKER TIMEOUT (pid:", worker.pid(), "): ", describe(*guilty, loop_.now_ns()));
   worker.notes.cause = "--timeout";
+  worker.notes.replaced_for = serve::RestartCause::Timeout;
   worker.notes.aborted = true;
   worker.notes.worn = true;
   worker.notes.due_ms = loop_.now_ms() + kAbortMs;

@@ -4,11 +4,13 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "master/dispatch/worker_link.hpp"
 #include "master/net/loop.hpp"
+#include "master/serve/metrics.hpp"
 #include "shm/doorbell.hpp"
 #include "shm/fd.hpp"
 #include "shm/wire/settings.hpp"
@@ -38,7 +40,8 @@ struct WorkerNotes {
   std::uint64_t ready_ms = 0;
   std::uint64_t most_requests = 0;
   std::uint64_t resident_bytes = 0;
-  std::string cause;  // why it was killed
+  std::string cause;                                // why it was killed
+  std::optional<serve::RestartCause> replaced_for;  // for the numbers; what went wrong first counts
   std::vector<std::string> was_running;
 };
 

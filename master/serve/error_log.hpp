@@ -42,6 +42,13 @@ class ErrorLog {
   ErrorLog(const ErrorLog&) = delete;
   ErrorLog& operator=(const ErrorLog&) = delete;
 
+  // A reload's new sinks. On the loop's thread, and while no other thread writes.
+  void use(LogSink* sink, LogSink* syslog, const Options& options) {
+    sink_ = sink;
+    syslog_ = syslog;
+    options_ = options;
+  }
+
   bool enabled(Level level) const { return level >= options_.level; }
   void write(Level level, std::string_view message);
 

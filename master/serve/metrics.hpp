@@ -54,7 +54,6 @@ class Metrics {
   };
   void request(const Request& request);
   void shed(Shed why) { sheds_[static_cast<std::size_t>(why)].add(); }
-  void requeued() { requeued_.add(); }
   void client_gone() { clients_gone_.add(); }
   void connection_opened() { connections_.add(); }
   void websocket_opened() { websockets_.add(); }
@@ -76,7 +75,7 @@ class Metrics {
   Histogram request_size_, response_size_;            // bytes
   std::array<Counter, static_cast<std::size_t>(Shed::kCount)> sheds_;
   std::array<Counter, static_cast<std::size_t>(RestartCause::kCount)> restarts_;
-  Counter requeued_, clients_gone_, connections_, websockets_, workers_started_, reloads_, failed_reloads_;
+  Counter clients_gone_, connections_, websockets_, workers_started_, reloads_, failed_reloads_;
 };
 
 // What is so at the moment of the scrape.
@@ -88,6 +87,7 @@ struct Gauges {
   std::uint64_t connections = 0;
   std::uint64_t websockets = 0;
   std::uint64_t spooled_bytes = 0;
+  std::uint64_t requeued = 0;  // since the start
   std::uint64_t access_lines_dropped = 0;
   std::uint64_t error_lines_dropped = 0;
   std::int64_t started_unix_us = 0;

@@ -58,8 +58,6 @@ class Exposition {
   }
 
   void counters() {
-    counter("prefork_requests_requeued_total", "Requests taken back from a worker and given to another.",
-            &Metrics::requeued_);
     counter("prefork_clients_gone_total", "Clients that left before their reply was complete.",
             &Metrics::clients_gone_);
     counter("prefork_connections_total", "Connections that were accepted.", &Metrics::connections_);
@@ -81,6 +79,8 @@ class Exposition {
     gauge("prefork_websockets", "Open WebSocket connections.", now.websockets);
     gauge("prefork_spooled_bytes", "Bytes of bodies in temporary files.", now.spooled_bytes);
     gauge("prefork_draining", "1 while the server stops.", now.draining ? 1 : 0);
+    family("prefork_requests_requeued_total", "counter", "Requests taken back from a worker and given to another.");
+    line("prefork_requests_requeued_total", now.requeued);
     family("prefork_log_lines_dropped_total", "counter", "Log lines that their destination did not take.");
     line(labelled("prefork_log_lines_dropped_total", "log", "access"), now.access_lines_dropped);
     line(labelled("prefork_log_lines_dropped_total", "log", "error"), now.error_lines_dropped);

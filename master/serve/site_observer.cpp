@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cstdio>
 #include <ctime>
+#include <system_error>
 
 #include "master/dispatch/worker_link.hpp"
 #include "master/serve/exchange_entry.hpp"
@@ -25,6 +26,7 @@ Shed shed_of(std::uint16_t status, const std::string& why) {
   if (status == 502) return Shed::WorkerDied;
   if (status != 503) return Shed::BadRequest;
   if (why.find("--queue-timeout") != std::string::npos) return Shed::QueueTimeout;
+  if (why.find("--limit-concurrency") != std::string::npos) return Shed::Concurrency;
   return why.find("no worker") != std::string::npos ? Shed::NoWorker : Shed::QueueFull;
 }
 
@@ -52,9 +54,18 @@ SiteObserver::SiteObserver(const Config& config, Logs& logs, Metrics& metrics, c
       timing_(config.server_timing),
       id_in_reply_(config.request_id_response && !config.request_id_header.empty()),
       backlog_metric_(config.enable_backlog_metric) {
-  if (!config.statsd_host.empty())
-    statsd_ = std::make_unique<Statsd>(config.statsd_host, config.statsd_prefix, config.dogstatsd_tags);
+  open_statsd(config);
   reply_names_ = logs_.access() != nullptr && !logs_.access()->format().reply_names().empty();
+}
+
+// A name that nobody knows yet (a container that starts later) must not keep the server from serving; a reload tries again.
+void SiteObserver::open_statsd(const Config& config) {
+  if (config.statsd_host.empty()) return;
+  try {
+    statsd_ = std::make_unique<Statsd>(config.statsd_host, config.statsd_prefix, config.dogstatsd_tags);
+  } catch (const std::system_error& error) {
+    logs_.error().warning("No numbers go to statsd until a reload: ", std::string_view{error.what()});
+  }
 }
 
 // ------------------------------------------------------------------------------------------------- answers without a worker
@@ -79,6 +90,9 @@ Gauges SiteObserver::gauges() const {
   now.in_flight = site_.dispatcher.in_flight();
   now.queue_depth = site_.dispatcher.queued();
   now.connections = site_.connections();
+  now.websockets = site_.websockets();
+  now.spooled_bytes = site_.request_spools.used + site_.reply_spools.used;
+  now.requeued = site_.dispatcher.requeued();
   now.access_lines_dropped = logs_.access_dropped();
   now.error_lines_dropped = logs_.error_dropped();
   now.started_unix_us = started_unix_us_;

@@ -43,6 +43,7 @@ class SiteObserver final : public http::Observer {
                 const std::string& what) override;
 
  private:
+  void open_statsd(const Config& config);
   Answer health_answer(const Health& health, std::string_view path) const;
   Answer metrics_answer() const;
   HealthState health_state() const;

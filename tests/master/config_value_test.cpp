@@ -152,11 +152,5 @@ TEST(ConfigCheck, SyslogAndStatsdAddresses) {
   for (const char* bad : {"", ":8125", "fd://3"}) EXPECT_FALSE(check::statsd_address(bad)) << bad;
 }
 
-TEST(ConfigCheck, StickyKeys) {
-  for (const char* good : {"ip", "cookie:sid", "header:X-Tenant"}) EXPECT_TRUE(check::sticky_key(good)) << good;
-  for (const char* bad : {"", "cookie:", "cookie", "query:a", "header:a b"})
-    EXPECT_FALSE(check::sticky_key(bad)) << bad;
-}
-
 }  // namespace
 }  // namespace prefork

@@ -1,6 +1,8 @@
 """Probes, metrics, statsd and timing fields of a running server."""
 
 import re
+import os
+import signal
 import socket
 
 from support.server import free_port, until
@@ -75,3 +77,46 @@ def test_timing_fields_only_when_asked(serve):
 def test_no_such_fields_by_default(serve):
     headers = serve(APP).get("/").headers
     assert not {"server-timing", "x-queue-time", "x-request-id"} & {name.lower() for name in headers}
+
+
+def metric(server, series):
+    return value(server.get("/metrics").body.decode(), series)
+
+
+def test_workers_and_restarts_are_counted_by_cause(serve):
+    server = serve(APP, "--metrics-path", "/metrics", "--max-requests", "1000", workers=2)
+    server.expect(r"\[ERROR\] Worker \(pid:\d+\) was killed by signal 9|\[ERROR\] Worker \(pid:\d+\)[^\n]*SIGKILL")
+    until(lambda: metric(server, 'prefork_workers{phase="ready"}') == 2, "two workers")
+    assert metric(server, "prefork_workers_wanted") == 2
+    assert metric(server, "prefork_workers_started_total") == 2
+    server.signal(signal.SIGTTIN)
+    until(lambda: metric(server, 'prefork_workers{phase="ready"}') == 3, "a third worker")
+    assert metric(server, "prefork_workers_wanted") == 3
+    server.signal(signal.SIGTTOU)
+    until(lambda: metric(server, 'prefork_workers{phase="ready"}') == 2, "two workers again")
+    assert metric(server, "prefork_workers_wanted") == 2
+    os.kill(server.workers()[0], signal.SIGKILL)
+    until(lambda: metric(server, 'prefork_worker_restarts_total{cause="crash"}') == 1, "the crash")
+    until(lambda: metric(server, 'prefork_workers{phase="ready"}') == 2, "its replacement")
+    server.signal(signal.SIGHUP)
+    until(lambda: metric(server, "prefork_reloads_total") == 1, "the reload")
+    until(lambda: metric(server, 'prefork_worker_restarts_total{cause="reload"}') == 2, "the old workers' end")
+    for _ in range(1001):
+        server.get("/")
+    assert metric(server, "prefork_requests_total{class=\"2xx\",code=\"200\"}") >= 1001
+    assert metric(server, "prefork_connections_total") >= 1001
+    assert metric(server, 'prefork_worker_restarts_total{cause="crash"}') == 1
+
+
+def test_a_worker_that_wears_out_is_counted_as_such(serve):
+    server = serve(APP, "--metrics-path", "/metrics", "--max-requests", "5")
+    for _ in range(10):
+        server.get("/")
+    until(lambda: metric(server, 'prefork_worker_restarts_total{cause="max_requests"}') >= 1, "a replacement")
+    assert metric(server, 'prefork_worker_restarts_total{cause="crash"}') == 0
+
+
+def test_a_statsd_host_that_nobody_knows_does_not_stop_the_server(serve):
+    server = serve(APP, "--statsd-host", "no-such-host.invalid:8125")
+    server.expect(r"\[WARNING\] No numbers go to statsd until a reload: statsd_host no-such-host.invalid")
+    assert server.get("/").status == 200
