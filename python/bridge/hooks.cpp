@@ -51,10 +51,9 @@ bool Hooks::run(Hook hook) {
   return false;
 }
 
-PyRef Hooks::wrap(PyRef application, bool asgi) {
+PyRef Hooks::wrap(PyRef application, const char* interface) {
   if (!wants(Hook::PreRequest) && !wants(Hook::PostRequest)) return application;
-  return call_boot("wrap_application", "OsOO", application.get(), asgi ? "asgi" : "wsgi", worker_.get(),
-                   by_name_.get());
+  return call_boot("wrap_application", "OsOO", application.get(), interface, worker_.get(), by_name_.get());
 }
 
 }  // namespace prefork::bridge

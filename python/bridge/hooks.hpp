@@ -27,7 +27,7 @@ class Hooks {
   bool run(Hook hook);
 
   // The application with pre_request and post_request around it, if they are set. Empty: the Python error is set.
-  PyRef wrap(PyRef application, bool asgi);
+  PyRef wrap(PyRef application, const char* interface);
 
  private:
   const worker::Context& context_;

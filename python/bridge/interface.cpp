@@ -2,7 +2,9 @@
 
 #include "python/bridge/boot.hpp"
 #include "python/bridge/bytes.hpp"
+#include "python/bridge/error.hpp"
 #include "python/bridge/log.hpp"
+#include "python/bridge/worker_main.hpp"
 
 namespace prefork::bridge {
 namespace {
@@ -26,15 +28,23 @@ bool find_interface(PyObject* application, const wire::Settings& settings, wire:
   return true;
 }
 
+const char* name_of(wire::Interface interface) {
+  return interface == wire::Interface::Asgi ? "asgi" : interface == wire::Interface::Native ? "native" : "wsgi";
+}
+
 int serve(wire::Interface interface, Startup& startup) {
+  if (!call_boot("begin_worker", "(I)", startup.context.worker_id())) {
+    log_error("Exception in worker process");
+    return kExitBoot;
+  }
   switch (interface) {
     case wire::Interface::Wsgi: return serve_wsgi(startup);
     case wire::Interface::Asgi: return serve_asgi(startup);
-    case wire::Interface::Native:
+    case wire::Interface::Native: return serve_native(startup);
     case wire::Interface::Echo: break;
   }
-  log(Level::Error, "This worker serves WSGI and ASGI applications only");
-  return 4;
+  log(Level::Error, "This worker serves no such application");
+  return kExitApp;
 }
 
 }  // namespace prefork::bridge

@@ -20,9 +20,13 @@ struct Startup {
 // Serves until the worker is told to stop; the process's exit status. Calls Context::ready() and the post_worker_init hook.
 int serve_wsgi(Startup& startup);
 int serve_asgi(Startup& startup);
+int serve_native(Startup& startup);
 
 // The `interface` setting or, when that is auto, what the application looks like. False with the Python error set.
 [[nodiscard]] bool find_interface(PyObject* application, const wire::Settings& settings, wire::Interface& interface);
+
+// "wsgi", "asgi" or "native".
+const char* name_of(wire::Interface interface);
 
 int serve(wire::Interface interface, Startup& startup);
 

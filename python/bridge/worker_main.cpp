@@ -53,7 +53,7 @@ int boot_and_serve(worker::Context& context, Hooks& hooks) {
     log(Level::Info, "No application was named: serving the demonstration page");
   auto interface = wire::Interface::Wsgi;
   if (!find_interface(application.get(), settings, interface)) return boot_failure();
-  application = hooks.wrap(std::move(application), interface == wire::Interface::Asgi);
+  application = hooks.wrap(std::move(application), name_of(interface));
   if (!application) return boot_failure();
   Startup startup{context, hooks, std::move(application)};
   return serve(interface, startup);

@@ -1,4 +1,4 @@
-"""The frame around an ASGI worker: its event loop, the lifespan protocol and applications of the older ASGI 2.
+"""The frame around a worker with an event loop: the loop, ASGI's lifespan protocol and its like, applications of the older ASGI 2.
 
 Requests do not pass through here: the bridge calls the application for them itself, from the loop that this makes.
 """
@@ -6,21 +6,28 @@ Requests do not pass through here: the bridge calls the application for them its
 import asyncio
 import inspect
 
+from prefork import _worker
+
 BOOT_FAILED = 3
 CANCEL_SECONDS = 5  # for cancelled tasks to end
 
 
-def serve(application, worker, loop_kind, lifespan_mode):
+def serve(application, worker, loop_kind, lifespan_mode, interface="asgi"):
     """Serves until the worker is told to stop; the process's exit status."""
     loop = _new_loop(loop_kind)
     asyncio.set_event_loop(loop)
-    return _serve(loop, single_callable(application), worker, lifespan_mode)
+    if interface == "asgi":
+        application = single_callable(application)
+        return _serve(loop, application, worker, Lifespan(application, worker, lifespan_mode))
+    if interface == "native":
+        return _serve(loop, application, worker, Lifespan(application, worker, "off"))
+    return _serve(loop, application.__rsgi__, worker, RsgiLifespan(application, worker))
 
 
-def _serve(loop, application, worker, lifespan_mode):
-    lifespan = Lifespan(application, worker, lifespan_mode)
+def _serve(loop, application, worker, lifespan):
     try:
-        if not loop.run_until_complete(lifespan.startup()):
+        loop.run_until_complete(_worker.start_on_loop())
+        if not lifespan.begin(loop):
             return BOOT_FAILED
         if not worker.stopping():
             worker.start(loop, application, lifespan.state, call_awaitable)
@@ -28,7 +35,8 @@ def _serve(loop, application, worker, lifespan_mode):
         if worker.quitting():
             # What is started is cancelled and not waited for; the application's own end it still has.
             _cancel(loop, lifespan.task)
-        loop.run_until_complete(lifespan.shutdown())
+        lifespan.end(loop)
+        loop.run_until_complete(_worker.stop_on_loop(lambda: worker.log_exception("Exception in on_worker_stop")))
         return worker.status()
     finally:
         _close(loop)
@@ -100,6 +108,28 @@ async def call_awaitable(awaitable):
     return await awaitable
 
 
+class RsgiLifespan:
+    """RSGI's: __rsgi_init__ and __rsgi_del__, each called with the event loop while that does not run."""
+
+    def __init__(self, application, worker):
+        self.task = None
+        self.state = {}
+        self._application = application
+        self._worker = worker
+
+    def begin(self, loop):
+        if hasattr(self._application, "__rsgi_init__"):
+            self._application.__rsgi_init__(loop)
+        return True
+
+    def end(self, loop):
+        if hasattr(self._application, "__rsgi_del__"):
+            try:
+                self._application.__rsgi_del__(loop)
+            except Exception:
+                self._worker.log_exception("Exception in __rsgi_del__")
+
+
 class Lifespan:
     """Tells the application of the worker's start and end. `mode`: auto, on or off."""
 
@@ -112,6 +142,12 @@ class Lifespan:
         self._failed = False
         self._asked_to_end = False
         self.task = None
+
+    def begin(self, loop):
+        return loop.run_until_complete(self.startup())
+
+    def end(self, loop):
+        loop.run_until_complete(self.shutdown())
 
     async def startup(self):
         """False: the worker must not serve."""

@@ -6,6 +6,7 @@ Imported by the worker before the application; it imports nothing that a small a
 import sys
 
 _COROUTINE = 0x80  # inspect.CO_COROUTINE
+_ASYNC_GENERATOR = 0x200
 
 
 class AppImportError(Exception):
@@ -25,7 +26,7 @@ def load_application(spec, factory=False):
         application = _call(application, (), {}, expression)
     if application is None:
         raise AppImportError("Failed to find application object: %r" % expression)
-    if not callable(application):
+    if not callable(application) and not hasattr(application, "__rsgi__"):
         raise AppImportError("Application object must be callable, %r is a %s." % (spec, type(application).__name__))
     return application
 
@@ -111,8 +112,20 @@ def _attribute_hint(module, expression, spec):
 
 
 def interface_of(application):
-    """'asgi' or 'wsgi', by what the object looks like."""
+    """'native', 'asgi' or 'wsgi', by what the object says or looks like."""
+    if hasattr(application, "__rsgi__") or getattr(application, "__prefork__", None):
+        return "native"
     return "asgi" if _is_asgi(application) else "wsgi"
+
+
+def native_callable(application):
+    """(kind, what to call): 'rsgi' with a scope and a protocol, 'async' or 'sync' with a request and a reply."""
+    if hasattr(application, "__rsgi__"):
+        return "rsgi", application
+    call = getattr(application, "__prefork__", True)
+    if not callable(call):
+        call = application
+    return "async" if _is_coroutine_function(call) or _is_coroutine_function(getattr(type(call), "__call__", None)) else "sync", call
 
 
 def _is_asgi(application):
@@ -150,14 +163,48 @@ def _is_coroutine_function(function):
     if getattr(function, "_is_coroutine_mark", None) is not None or getattr(function, "_is_coroutine", None) is not None:
         return True
     plain = _plain(function)
-    return plain is not None and bool(plain.__code__.co_flags & _COROUTINE)
+    return plain is not None and bool(plain.__code__.co_flags & (_COROUTINE | _ASYNC_GENERATOR))
 
 
-def serve_asgi(application, worker, loop_kind, lifespan_mode):
-    """Runs the event loop of an ASGI worker; the exit status. Other workers import no asyncio."""
+def serve_loop(application, worker, loop_kind, lifespan_mode, interface):
+    """Runs the event loop of a worker; the exit status. Other workers import no asyncio."""
     from prefork._asgi import serve
 
-    return serve(application, worker, loop_kind, lifespan_mode)
+    return serve(application, worker, loop_kind, lifespan_mode, interface)
+
+
+def stream(reply, iterable):
+    """A coroutine that sends what an asynchronous application of the native interface returned."""
+    from prefork._native import stream
+
+    return stream(reply, iterable)
+
+
+def call_websocket(application, scope, receive, send):
+    """A coroutine that calls an RSGI application for a WebSocket."""
+    from prefork._rsgi import call
+
+    return call(application, scope, receive, send)
+
+
+def begin_worker(worker_id):
+    import prefork
+
+    prefork.worker_id = worker_id
+
+
+def start_worker():
+    """Runs what is registered with prefork.on_worker_start, in a worker without an event loop."""
+    from prefork import _worker
+
+    _worker.start()
+
+
+def stop_worker():
+    """Runs the next of what is registered with prefork.on_worker_stop; False when there is none left."""
+    from prefork import _worker
+
+    return _worker.stop_next()
 
 
 def prepare_logging(settings):

@@ -261,6 +261,8 @@ def wrap_application(application, interface, worker, functions):
     if "pre_request" not in functions and "post_request" not in functions:
         return application
     hooks = _RequestHooks(worker, functions)
+    if interface == "native":
+        return _wrap_native(application, hooks)
     return _wrap_asgi(application, hooks) if interface == "asgi" else _wrap_wsgi(application, hooks)
 
 
@@ -336,3 +338,69 @@ def _wrap_asgi(application, hooks):
             hooks.after(req, scope, resp)
 
     return with_hooks
+
+
+def request_of_object(request):
+    """Of a native request or an RSGI scope."""
+    query = request.query if hasattr(request, "query") else request.query_string
+    client = request.client or ("", 0)
+    if isinstance(client, str):
+        address, _, port = client.rpartition(":")
+        client = (address.strip("[]"), int(port or 0))
+    headers = [(name.upper(), value) for name, value in request.headers.items()]
+    version = tuple(map(int, request.http_version.split("."))) if "." in request.http_version else (2, 0)
+    uri = request.path + ("?" + query if query else "")
+    return Request(request.method, request.path, uri, query, version, request.scheme, client, headers)
+
+
+class _RsgiWithHooks:
+    def __init__(self, application, hooks):
+        self._application = application
+        self._hooks = hooks
+
+    def __getattr__(self, name):
+        return getattr(self._application, name)
+
+    async def __rsgi__(self, scope, protocol):
+        req = request_of_object(scope)
+        self._hooks.before(req)
+        try:
+            await self._application.__rsgi__(scope, protocol)
+        finally:
+            self._hooks.after(req, {}, Response(req))
+
+
+def _wrap_native(application, hooks):
+    from prefork._boot import native_callable
+
+    kind, call = native_callable(application)
+    if kind == "rsgi":
+        return _RsgiWithHooks(application, hooks)
+
+    def ended(req, reply):
+        resp = Response(req)
+        resp.take_status(reply.status)
+        resp.headers = reply.headers
+        resp.headers_sent = reply.started
+        hooks.after(req, {}, resp)
+
+    def with_hooks(request, reply):
+        req = request_of_object(request)
+        hooks.before(req)
+        try:
+            return call(request, reply)
+        finally:
+            ended(req, reply)
+
+    async def with_hooks_awaited(request, reply):
+        req = request_of_object(request)
+        hooks.before(req)
+        try:
+            result = call(request, reply)
+            return await result if hasattr(result, "__await__") else result
+        finally:
+            ended(req, reply)
+
+    wrapper = with_hooks_awaited if kind == "async" else with_hooks
+    wrapper.__prefork__ = True
+    return wrapper

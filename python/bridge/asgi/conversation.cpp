@@ -127,7 +127,7 @@ void Conversation::on_finished() {
       PyErr_Clear();
     } else {
       loop_.count_failure();
-      log_error("Exception in ASGI application " + description());
+      log_error(std::string("Exception in ") + interface_name() + " application " + description());
     }
   }
   if (!ended_ && !breaking_) conclude(failed);

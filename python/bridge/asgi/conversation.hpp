@@ -30,8 +30,8 @@ class Conversation {
     if (--references_ == 0) delete this;
   }
 
-  // The next event, or Wait: then wait_to_receive() gives what to wait for.
-  virtual Step try_receive(PyRef& event) = 0;
+  // The next event, or Wait: then wait_to_receive() gives what to wait for. `what` is the interface's own: ASGI has one kind, 0.
+  virtual Step try_receive(unsigned what, PyRef& event) = 0;
   // Takes a message over. Done says that it will go out; whether it has, flush() says. Wait: come again.
   virtual Step take_message(PyObject* message) = 0;
   // Sends what was taken over, as far as there is room and credit. Done: nothing is left.
@@ -41,6 +41,9 @@ class Conversation {
   PyRef wait_to_receive() { return wait(receivers_); }
   PyRef wait_to_send() { return wait(senders_); }
 
+  // What the application's coroutine has returned. A coroutine given back goes on in its place; empty: it is over, and with the Python
+  // error set it failed.
+  virtual PyRef on_returned(PyObject*) { return {}; }
   // The application's coroutine is over; with the Python error set it raised. Returns with no error set.
   void on_finished();
   bool finished() const { return finished_; }
@@ -55,6 +58,8 @@ class Conversation {
   worker::Job& job() { return job_; }
   worker::StreamId id() const { return {job_.slot, job_.generation}; }
   std::string description() const;
+  // Somebody else keeps it: what the request said must stay.
+  bool shared() const { return references_ > 1; }
 
   // The application's task is cancelled some time after its client has gone.
   virtual bool ends_with_client() const { return false; }
@@ -64,6 +69,7 @@ class Conversation {
   PyRef task;            // what runs the application once it has suspended; empty before and after
 
  protected:
+  virtual const char* interface_name() const { return "ASGI"; }
   // The application is over and has not ended its reply: what the client gets. `failed`: it raised.
   virtual void conclude(bool failed) = 0;
   // The client is gone.

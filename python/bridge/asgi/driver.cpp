@@ -59,9 +59,9 @@ PySendResult finish(Driver& driver, PyObject** result) {
 }
 
 // Runs the application's coroutine until it suspends or ends. With an error set, that is thrown into it.
-PySendResult drive(Driver& driver, PyObject** result, PyObject* thrown) {
+PySendResult drive_once(Driver& driver, PyObject** result, PyObject* thrown) {
   const PyRef inner = PyRef::borrow(driver.inner);
-  if (driver.context != nullptr && PyContext_Enter(driver.context) != 0) return finish(driver, result);
+  if (driver.context != nullptr && PyContext_Enter(driver.context) != 0) return PYGEN_ERROR;
   PySendResult sent = PYGEN_ERROR;
   if (thrown == nullptr) {
     sent = iter_send(inner.get(), result);
@@ -78,9 +78,20 @@ PySendResult drive(Driver& driver, PyObject** result, PyObject* thrown) {
     const ErrorAside aside;
     (void)PyContext_Exit(driver.context);
   }
-  if (sent == PYGEN_NEXT) return sent;
-  if (sent == PYGEN_RETURN) Py_CLEAR(*result);
-  return finish(driver, result);
+  return sent;
+}
+
+PySendResult drive(Driver& driver, PyObject** result, PyObject* thrown) {
+  for (;;) {
+    const auto sent = drive_once(driver, result, thrown);
+    if (sent == PYGEN_NEXT) return sent;
+    if (sent == PYGEN_ERROR) return finish(driver, result);
+    const PyRef returned = PyRef::steal(std::exchange(*result, nullptr));
+    PyRef more = driver.conversation->on_returned(returned.get());
+    if (!more) return finish(driver, result);
+    const PyRef over = PyRef::steal(std::exchange(driver.inner, more.release()));
+    thrown = nullptr;
+  }
 }
 
 PySendResult step(PyObject* self, PyObject*, PyObject** result) {

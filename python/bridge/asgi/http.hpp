@@ -5,7 +5,7 @@
 #include <span>
 
 #include "python/bridge/asgi/conversation.hpp"
-#include "python/bridge/asgi/fields.hpp"
+#include "python/bridge/fields.hpp"
 #include "shm/fd.hpp"
 
 namespace prefork::bridge::asgi {
@@ -13,6 +13,12 @@ namespace prefork::bridge::asgi {
 // The response side, which a WebSocket that is denied has too. Messages are named by what follows "http.response." in their type.
 class ResponseWriter {
  public:
+  // The same without messages. Fields can be added until begin(); body_is() takes a bytes object, file_is() the rest of the body.
+  ReplyFields& fields() { return fields_; }
+  void begin(std::uint16_t status);
+  void body_is(PyRef bytes, bool more);
+  void file_is(shm::UniqueFd fd, std::uint64_t offset, std::uint64_t length);
+
   // False with the error set.
   [[nodiscard]] bool start(PyObject* message);
   [[nodiscard]] bool body(PyObject* message);
@@ -61,12 +67,11 @@ class ResponseWriter {
   bool end_out_ = false;
 };
 
-class Http : public Conversation {
+// The part that every interface has.
+class HttpConversation : public Conversation {
  public:
   using Conversation::Conversation;
 
-  Step try_receive(PyRef& event) override;
-  Step take_message(PyObject* message) override;
   Step flush() override;
   bool ends_with_client() const override { return true; }
 
@@ -74,15 +79,31 @@ class Http : public Conversation {
   void conclude(bool failed) override;
   void on_gone() override { response_.drop(); }
 
- private:
-  Step disconnected(PyRef& event);
-  Step send_hint(PyObject* message);
-  [[nodiscard]] bool want_body();
+  // What has arrived of the body. Gone: there is nobody who sends it, or the last piece was taken and the client is gone.
+  enum class Piece { Data, Wait, Gone, Error };
+  Piece try_piece(PyRef& bytes);
+  bool body_taken() const { return body_taken_; }  // the last piece was given
 
   ResponseWriter response_;
+
+ private:
+  Piece given(PyRef& bytes) { return bytes ? Piece::Data : Piece::Error; }
+  [[nodiscard]] bool want_body();
+
   std::uint64_t granted_ = 0;  // body bytes that the master may still send
   bool inline_taken_ = false;
-  bool body_taken_ = false;  // the last http.request was given
+  bool body_taken_ = false;
+};
+
+class Http : public HttpConversation {
+ public:
+  using HttpConversation::HttpConversation;
+
+  Step try_receive(unsigned what, PyRef& event) override;
+  Step take_message(PyObject* message) override;
+
+ private:
+  Step send_hint(PyObject* message);
 };
 
 }  // namespace prefork::bridge::asgi

@@ -2,9 +2,7 @@
 
 #include <algorithm>
 
-#include "python/bridge/asgi/http.hpp"
 #include "python/bridge/asgi/operation.hpp"
-#include "python/bridge/asgi/websocket.hpp"
 #include "python/bridge/error.hpp"
 #include "python/bridge/log.hpp"
 #include "python/bridge/signals.hpp"
@@ -60,9 +58,9 @@ Loop::Loop(worker::Context& context)
       grace_seconds_(static_cast<double>(context.settings().number("asgi_disconnect_grace_period", 3000)) / 1000),
       eager_(context.settings().get("eager", "1") == "1") {}
 
-bool Loop::start(PyRef loop, PyRef application, PyRef state, PyRef call_awaitable) {
+bool Loop::start(PyRef loop, std::unique_ptr<Caller> caller, PyRef call_awaitable) {
   loop_ = std::move(loop);
-  application_ = std::move(application);
+  caller_ = std::move(caller);
   create_future_ = PyRef::steal(PyObject_GetAttrString(loop_.get(), "create_future"));
   call_soon_ = PyRef::steal(PyObject_GetAttrString(loop_.get(), "call_soon"));
   call_later_ = PyRef::steal(PyObject_GetAttrString(loop_.get(), "call_later"));
@@ -71,7 +69,6 @@ bool Loop::start(PyRef loop, PyRef application, PyRef state, PyRef call_awaitabl
     turn();
   });
   if (!create_future_ || !call_soon_ || !call_later_ || !turn_function_ || !prepare_operations()) return false;
-  scopes_ = std::make_unique<Scopes>(context_.settings(), std::move(state));
   runner_ = std::make_unique<Runner>(loop_.share(), std::move(call_awaitable), eager_);
   if (!runner_->prepare()) return false;
   const PyRef on_bell = new_function([this] {
@@ -140,30 +137,18 @@ void Loop::take_requests() {
 }
 
 void Loop::start_request(worker::Job&& job) {
-  const bool websocket = (job.view.head().flags & wire::kWebSocket) != 0;
-  Conversation* const conversation =
-      websocket ? static_cast<Conversation*>(new WebSocket(*this, std::move(job))) : new Http(*this, std::move(job));
+  Conversation* const conversation = caller_->open(*this, std::move(job));
   inbox_.stream(conversation->job().slot).owner = conversation;
   ++alive_;
   starting_ = conversation;
-  PyRef coroutine;
-  {
-    const PyRef scope = scopes_->build(conversation->job().view);
-    const PyRef receive = scope ? new_receive(*conversation) : PyRef{};
-    const PyRef send = receive ? new_send(*conversation) : PyRef{};
-    if (send) {
-      PyObject* const arguments[] = {nullptr, scope.get(), receive.get(), send.get()};
-      coroutine = PyRef::steal(
-          PyObject_Vectorcall(application_.get(), arguments + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
-    }
-  }
+  PyRef coroutine = caller_->call(*conversation);
   if (coroutine) {
     runner_->run(std::move(coroutine), *conversation);
   } else {
     conversation->on_finished();
   }
   starting_ = nullptr;
-  if (conversation->ended()) close_stream(*conversation, conversation->finished());
+  if (conversation->ended()) close_stream(*conversation, conversation->finished() && !conversation->shared());
   retire_over();
 }
 

@@ -9,9 +9,9 @@
 #include <memory>
 #include <vector>
 
+#include "python/bridge/asgi/caller.hpp"
 #include "python/bridge/asgi/conversation.hpp"
 #include "python/bridge/asgi/driver.hpp"
-#include "python/bridge/asgi/scope.hpp"
 #include "python/bridge/ref.hpp"
 #include "worker/context.hpp"
 
@@ -23,7 +23,7 @@ class Loop {
 
   // Begins to serve on this running or about to run event loop: adds its reader, tells the master that requests may come.
   // False with the error set.
-  [[nodiscard]] bool start(PyRef loop, PyRef application, PyRef state, PyRef call_awaitable);
+  [[nodiscard]] bool start(PyRef loop, std::unique_ptr<Caller> caller, PyRef call_awaitable);
 
   // Finishes what is started, then stops the event loop. From a signal handler of Python's.
   void stop();
@@ -78,9 +78,8 @@ class Loop {
   PyRef create_future_;
   PyRef call_soon_;
   PyRef call_later_;
-  PyRef application_;
   PyRef turn_function_;
-  std::unique_ptr<Scopes> scopes_;
+  std::unique_ptr<Caller> caller_;
   std::unique_ptr<Runner> runner_;
 
   std::size_t alive_ = 0;              // conversations that are not over

@@ -24,7 +24,8 @@ struct Operation {
   PyObject* message;  // of send()
   PyObject* waiting;  // the iterator of a future, or null
   Kind kind;
-  bool taken;  // the message was taken over and is on its way
+  std::uint8_t what;  // to receive
+  bool taken;         // the message was taken over and is on its way
   bool over;
 };
 
@@ -33,7 +34,7 @@ Operation* as_operation(PyObject* self) { return reinterpret_cast<Operation*>(se
 
 Step try_operation(Operation& operation, PyRef& result) {
   Conversation& conversation = *operation.conversation;
-  if (operation.kind == Kind::Receive) return conversation.try_receive(result);
+  if (operation.kind == Kind::Receive) return conversation.try_receive(operation.what, result);
   if (!operation.taken) {
     const Step step = conversation.take_message(operation.message);
     if (step != Step::Done) return step;
@@ -173,6 +174,7 @@ PyObject* new_operation(Conversation& conversation, Kind kind, PyObject* message
   operation->message = message;
   operation->waiting = nullptr;
   operation->kind = kind;
+  operation->what = 0;
   operation->taken = operation->over = false;
   return reinterpret_cast<PyObject*>(operation);
 }
@@ -234,6 +236,16 @@ bool register_coroutine(PyTypeObject* type) {
   return coroutine && PyRef::steal(PyObject_CallMethod(coroutine.get(), "register", "O", type));
 }
 
+PyRef new_receiving(Conversation& conversation, unsigned what) {
+  PyRef operation = PyRef::steal(new_operation(conversation, Kind::Receive, nullptr));
+  if (operation) as_operation(operation.get())->what = static_cast<std::uint8_t>(what);
+  return operation;
+}
+
+PyRef new_sending(Conversation& conversation, PyObject* message) {
+  return PyRef::steal(new_operation(conversation, Kind::Send, message));
+}
+
 PyRef new_receive(Conversation& conversation) { return new_callable(conversation, receive); }
 PyRef new_send(Conversation& conversation) { return new_callable(conversation, send); }
 
@@ -256,10 +268,14 @@ bool take_stop_iteration(PyObject** value) {
     return true;
   }
   if (PyErr_ExceptionMatches(PyExc_StopIteration) == 0) return false;
-  PyErr_Clear();  // what the application returns means nothing here
-  Py_INCREF(Py_None);
-  *value = Py_None;
-  return true;
+  PyObject *type = nullptr, *error = nullptr, *trace = nullptr;
+  PyErr_Fetch(&type, &error, &trace);
+  PyErr_NormalizeException(&type, &error, &trace);
+  *value = error != nullptr ? PyObject_GetAttrString(error, "value") : nullptr;
+  Py_XDECREF(type);
+  Py_XDECREF(error);
+  Py_XDECREF(trace);
+  return *value != nullptr;
 }
 
 }  // namespace prefork::bridge::asgi

@@ -10,6 +10,10 @@ namespace prefork::bridge::asgi {
 // Made once, before the first request. Tells asyncio that the awaitables may be used where it wants coroutines. False with the error set.
 [[nodiscard]] bool prepare_operations();
 
+// One awaitable as calling them gives it: for Conversation::try_receive(what), or for a message to send. Empty with the error set.
+PyRef new_receiving(Conversation& conversation, unsigned what);
+PyRef new_sending(Conversation& conversation, PyObject* message);
+
 // Empty with the error set.
 PyRef new_receive(Conversation& conversation);
 PyRef new_send(Conversation& conversation);

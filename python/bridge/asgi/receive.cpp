@@ -9,7 +9,7 @@
 namespace prefork::bridge::asgi {
 namespace {
 
-PyRef request_event(PyRef body, bool more) {
+PyRef request_event(const PyRef& body, bool more) {
   static PyObject* const kType = interned("type");
   static PyObject* const kRequest = interned("http.request");
   static PyObject* const kBody = interned("body");
@@ -35,17 +35,17 @@ PyRef joined(std::deque<worker::Buffer>& pieces, std::size_t& total) {
   return bytes;
 }
 
-}  // namespace
-
-Step Http::disconnected(PyRef& event) {
+PyRef disconnect_event() {
   static PyObject* const kType = interned("type");
   static PyObject* const kDisconnect = interned("http.disconnect");
-  event = PyRef::steal(PyDict_New());
-  return event && PyDict_SetItem(event.get(), kType, kDisconnect) == 0 ? Step::Done : Step::Error;
+  PyRef event = PyRef::steal(PyDict_New());
+  return event && PyDict_SetItem(event.get(), kType, kDisconnect) == 0 ? std::move(event) : PyRef{};
 }
 
+}  // namespace
+
 // Half a window at a time: the master never idles for want of credit, and few Credit records cross. False: no room for the record.
-bool Http::want_body() {
+bool HttpConversation::want_body() {
   const auto window = loop_.body_window();
   if (granted_ > window / 2) return true;
   if (!loop_.outbox().try_credit(id(), window - granted_)) return false;
@@ -54,32 +54,43 @@ bool Http::want_body() {
   return true;
 }
 
-Step Http::try_receive(PyRef& event) {
-  if (ended_ || gone_) return disconnected(event);
+HttpConversation::Piece HttpConversation::try_piece(PyRef& bytes) {
+  if (ended_ || gone_) return Piece::Gone;
   worker::Stream& stream = this->stream();
-  if (body_taken_) return stream.half_closed ? disconnected(event) : Step::Wait;
+  if (body_taken_) return stream.half_closed ? Piece::Gone : Piece::Wait;
   const auto inline_body = job_.view.body();
   if (!inline_taken_ && (!inline_body.empty() || stream.body_ended)) {
     inline_taken_ = true;
     body_taken_ = stream.body_ended && stream.body.empty() && !stream.body_aborted;
-    event = request_event(new_bytes(wire::as_text(inline_body)), !body_taken_);
-    return event ? Step::Done : Step::Error;
+    bytes = new_bytes(wire::as_text(inline_body));
+    return given(bytes);
   }
   if (!stream.body.empty()) {
     std::size_t taken = 0;
-    PyRef bytes = joined(stream.body, taken);
+    bytes = joined(stream.body, taken);
     granted_ -= std::min<std::uint64_t>(granted_, taken);
     body_taken_ = stream.body_ended && !stream.body_aborted;
-    event = request_event(std::move(bytes), !body_taken_);
-    return event ? Step::Done : Step::Error;
+    return given(bytes);
   }
-  if (stream.body_aborted) return disconnected(event);
+  if (stream.body_aborted) return Piece::Gone;
   if (stream.body_ended) {
     body_taken_ = true;
-    event = request_event(new_bytes({}), false);
-    return event ? Step::Done : Step::Error;
+    bytes = new_bytes({});
+    return given(bytes);
   }
-  return want_body() ? Step::Wait : starved();
+  if (!want_body()) (void)starved();
+  return Piece::Wait;
+}
+
+Step Http::try_receive(unsigned, PyRef& event) {
+  PyRef bytes;
+  switch (try_piece(bytes)) {
+    case Piece::Data: event = request_event(bytes, !body_taken()); break;
+    case Piece::Gone: event = disconnect_event(); break;
+    case Piece::Wait: return Step::Wait;
+    case Piece::Error: break;
+  }
+  return event ? Step::Done : Step::Error;
 }
 
 }  // namespace prefork::bridge::asgi

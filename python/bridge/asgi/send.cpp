@@ -29,6 +29,21 @@ bool take_number(PyObject* message, PyObject* key, std::uint64_t& value, bool& t
 
 }  // namespace
 
+void ResponseWriter::begin(std::uint16_t status) {
+  status_ = status;
+  started_ = true;
+}
+
+void ResponseWriter::body_is(PyRef bytes, bool more) {
+  body_ = std::move(bytes);
+  body_left_ = body_ ? bytes_of(body_.get()) : std::span<const std::byte>{};
+  take_last(more);
+}
+
+void ResponseWriter::file_is(shm::UniqueFd fd, std::uint64_t offset, std::uint64_t length) {
+  (void)take_file(std::move(fd), offset, length, false);
+}
+
 bool ResponseWriter::start(PyObject* message) {
   static PyObject* const kStatus = interned("status");
   static PyObject* const kHeaders = interned("headers");
@@ -304,7 +319,7 @@ Step Http::send_hint(PyObject* message) {
   return Step::Done;
 }
 
-Step Http::flush() {
+Step HttpConversation::flush() {
   if (gone_) return refuse_gone(), Step::Error;
   if (ended_ || !response_.pending()) return Step::Done;
   bool sent_end = false;
@@ -318,14 +333,18 @@ Step Http::flush() {
   return Step::Done;
 }
 
-void Http::conclude(bool failed) {
+void HttpConversation::conclude(bool failed) {
   if (response_.complete()) return;  // what is left of it goes when there is room
   if (response_.head_out()) {
-    if (!failed) log(Level::Error, "ASGI application returned without completing its response: " + description());
+    if (!failed) {
+      log(Level::Error,
+          std::string(interface_name()) + " application returned without completing its response: " + description());
+    }
     response_.drop();
     return break_off();
   }
-  if (!failed) log(Level::Error, "ASGI application returned without a response: " + description());
+  if (!failed)
+    log(Level::Error, std::string(interface_name()) + " application returned without a response: " + description());
   response_.replace_by(500);
   if (flush() == Step::Error) PyErr_Clear();
 }

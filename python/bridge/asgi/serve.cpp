@@ -1,10 +1,16 @@
-// An ASGI worker from the loaded application to its exit status. The frame (event loop, lifespan) is Python: prefork/_asgi.py.
+// From the loaded application to the exit status. The frame (event loop, lifespan) is Python: prefork/_asgi.py.
+#include "python/bridge/asgi/serve.hpp"
+
+#include <array>
+#include <memory>
+
 #include "python/bridge/asgi/loop.hpp"
 #include "python/bridge/boot.hpp"
 #include "python/bridge/bytes.hpp"
 #include "python/bridge/error.hpp"
 #include "python/bridge/interface.hpp"
 #include "python/bridge/log.hpp"
+#include "python/bridge/native/caller.hpp"
 #include "python/bridge/signals.hpp"
 #include "python/bridge/type.hpp"
 #include "python/bridge/worker_main.hpp"
@@ -12,19 +18,32 @@
 namespace prefork::bridge {
 namespace {
 
+constexpr std::array<const char*, 3> kLoopInterfaces{"asgi", "native", "rsgi"};  // by LoopInterface
+
 // The worker as prefork/_asgi.py sees it.
 struct Worker {
   PyObject_HEAD asgi::Loop* loop;
+  LoopInterface interface;
 };
 
 asgi::Loop& loop_of(PyObject* self) { return *reinterpret_cast<Worker*>(self)->loop; }
+
+std::unique_ptr<asgi::Caller> new_caller(const Worker& worker, PyObject* application, PyObject* state) {
+  if (worker.interface == LoopInterface::Asgi) {
+    return std::make_unique<asgi::AsgiCaller>(PyRef::borrow(application), worker.loop->context().settings(),
+                                              PyRef::borrow(state));
+  }
+  if (worker.interface == LoopInterface::Native)
+    return std::make_unique<native::NativeCaller>(PyRef::borrow(application));
+  return std::make_unique<native::RsgiCaller>(PyRef::borrow(application));
+}
 
 PyObject* start(PyObject* self, PyObject* args) {
   PyObject *loop = nullptr, *application = nullptr, *state = nullptr, *call_awaitable = nullptr;
   if (PyArg_ParseTuple(args, "OOO!O:start", &loop, &application, &PyDict_Type, &state, &call_awaitable) == 0)
     return nullptr;
   try {
-    if (!loop_of(self).start(PyRef::borrow(loop), PyRef::borrow(application), PyRef::borrow(state),
+    if (!loop_of(self).start(PyRef::borrow(loop), new_caller(*reinterpret_cast<Worker*>(self), application, state),
                              PyRef::borrow(call_awaitable)))
       return nullptr;
   } catch (const std::exception& error) {
@@ -74,15 +93,20 @@ PyMethodDef kMethods[] = {
 PyType_Slot kSlots[] = {{Py_tp_dealloc, slot(plain_dealloc)}, {Py_tp_methods, kMethods}, {0, nullptr}};
 PyType_Spec kSpec{"prefork.Worker", sizeof(Worker), 0, Py_TPFLAGS_DEFAULT, kSlots};
 
-PyRef new_worker(asgi::Loop& loop) {
+PyRef new_worker(asgi::Loop& loop, LoopInterface interface) {
   auto* const worker = PyObject_New(Worker, new_type(kSpec));
-  if (worker != nullptr) worker->loop = &loop;
+  if (worker != nullptr) {
+    worker->loop = &loop;
+    worker->interface = interface;
+  }
   return PyRef::steal(reinterpret_cast<PyObject*>(worker));
 }
 
 }  // namespace
 
-int serve_asgi(Startup& startup) {
+int serve_asgi(Startup& startup) { return serve_loop(startup, LoopInterface::Asgi, startup.application.share()); }
+
+int serve_loop(Startup& startup, LoopInterface interface, PyRef application) {
   // Never taken down: what the application leaves behind may look at it until the process ends.
   auto& loop = *new asgi::Loop(startup.context);
   const auto& settings = startup.context.settings();
@@ -90,10 +114,10 @@ int serve_asgi(Startup& startup) {
   startup.hooks.run(Hook::PostWorkerInit);
   const std::string kind(settings.get("asgi_loop", "auto"));
   const std::string lifespan(settings.get("asgi_lifespan", "auto"));
-  const PyRef worker = new_worker(loop);
-  const PyRef status =
-      worker ? call_boot("serve_asgi", "OOss", startup.application.get(), worker.get(), kind.c_str(), lifespan.c_str())
-             : PyRef{};
+  const PyRef worker = new_worker(loop, interface);
+  const PyRef status = worker ? call_boot("serve_loop", "OOsss", application.get(), worker.get(), kind.c_str(),
+                                          lifespan.c_str(), kLoopInterfaces[static_cast<std::size_t>(interface)])
+                              : PyRef{};
   if (status) return static_cast<int>(PyLong_AsLong(status.get()));
   if (PyErr_ExceptionMatches(PyExc_SystemExit) != 0 && stopping()) {
     PyErr_Clear();

@@ -58,7 +58,7 @@ Step WebSocket::disconnected(PyRef& event) {
   return Step::Done;
 }
 
-Step WebSocket::try_receive(PyRef& event) {
+Step WebSocket::try_receive(unsigned, PyRef& event) {
   if (!connect_given_) {
     connect_given_ = true;
     event = event_of("websocket.connect");
@@ -323,7 +323,8 @@ void WebSocket::conclude(bool failed) {
     return break_off();
   } else if (!denial_.complete()) {
     if (!failed)
-      log(Level::Error, "ASGI application returned without accepting or refusing the WebSocket: " + description());
+      log(Level::Error, std::string(interface_name()) +
+                            " application returned without accepting or refusing the WebSocket: " + description());
     denial_.replace_by(failed || state_ == State::Denying ? 500 : 403);
     state_ = State::Closed;
   }

@@ -15,7 +15,7 @@ class WebSocket : public Conversation {
  public:
   using Conversation::Conversation;
 
-  Step try_receive(PyRef& event) override;
+  Step try_receive(unsigned what, PyRef& event) override;
   Step take_message(PyObject* message) override;
   Step flush() override;
 

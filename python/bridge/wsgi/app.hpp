@@ -31,10 +31,7 @@ class App : public worker::Application {
   std::unique_ptr<Kit> take_kit();
   void call(worker::Exchange& exchange, Kit& kit);
   void answer(Response& response, PyObject* result);
-  bool answer_whole(Response& response, PyObject* result);
-  bool answer_blocks(Response& response, PyObject* result);
   bool answer_file(Response& response, PyObject* result);
-  void failed(Response& response);
 
   PyRef application_;
   EnvironFacts facts_;

@@ -1,6 +1,7 @@
 // The Python type behind wsgi.input: arguments in, Input's methods out.
+#include "python/bridge/wsgi/input_object.hpp"
+
 #include "python/bridge/type.hpp"
-#include "python/bridge/wsgi/input.hpp"
 
 namespace prefork::bridge::wsgi {
 namespace {

@@ -4,6 +4,7 @@
 
 #include "python/bridge/bytes.hpp"
 #include "python/bridge/type.hpp"
+#include "python/bridge/wsgi/input_object.hpp"
 
 #if PY_VERSION_HEX < 0x030C0000
 #include <structmember.h>

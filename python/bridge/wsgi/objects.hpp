@@ -3,8 +3,8 @@
 // as long as the application keeps none of its objects; what an application keeps is cut off from the server and raises when used.
 #pragma once
 
+#include "python/bridge/input.hpp"
 #include "python/bridge/ref.hpp"
-#include "python/bridge/wsgi/input.hpp"
 #include "python/bridge/wsgi/response.hpp"
 
 namespace prefork::bridge::wsgi {

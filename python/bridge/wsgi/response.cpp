@@ -4,12 +4,10 @@
 #include <charconv>
 
 #include "python/bridge/bytes.hpp"
-#include "python/bridge/wsgi/header_names.hpp"
+#include "python/bridge/header_names.hpp"
 
 namespace prefork::bridge::wsgi {
 namespace {
-
-using wire::Name;
 
 // No client takes more, and the master would have to keep it.
 constexpr std::size_t kLargestHead = 256 * 1024;
@@ -37,28 +35,6 @@ bool token_listed(std::string_view list, std::string_view token) {
 
 }  // namespace
 
-void Response::begin(worker::Exchange& exchange) {
-  exchange_ = &exchange;
-  head_request_ = exchange.request().head().method == static_cast<std::uint8_t>(wire::Method::HEAD);
-  status_ = 0;
-  started_ = bodiless_ = close_ = length_known_ = gone_ = cut_ = false;
-  left_ = 0;
-}
-
-void Response::finish() {
-  exchange_ = nullptr;
-  drop_reply();
-}
-
-void Response::drop_reply() {
-  fields_.clear();
-  reason_ = {};
-  for (PyObject* object : owned_) Py_DECREF(object);
-  owned_.clear();
-  close_ = length_known_ = started_ = false;
-  left_ = 0;
-}
-
 bool Response::start(PyObject* status, PyObject* headers, PyObject* exc_info) {
   if (exc_info != nullptr && exc_info != Py_None) {
     if (!PyTuple_Check(exc_info) || PyTuple_GET_SIZE(exc_info) != 3) {
@@ -78,13 +54,12 @@ bool Response::start(PyObject* status, PyObject* headers, PyObject* exc_info) {
     PyErr_SetString(PyExc_AssertionError, "start_response was called a second time without exc_info");
     return false;
   }
-  drop_reply();
+  drop_head();
   if (!take_status(status) || !take_headers(headers)) {
-    drop_reply();
+    drop_head();
     return false;
   }
-  started_ = true;
-  bodiless_ = head_request_ || status_ == 204 || status_ == 304;
+  set_started();
   return true;
 }
 
@@ -153,6 +128,7 @@ bool Response::take_header(PyObject* item) {
     return false;
   }
   switch (known.handling) {
+    case Handling::Hop:
     case Handling::Drop: return true;
     case Handling::Connection: close_ |= token_listed(text, "close"); return true;
     case Handling::Length:
@@ -182,75 +158,6 @@ bool Response::take_length(std::string_view value) {
   }
   length_known_ = true;
   return true;
-}
-
-void Response::announce(std::uint64_t length) {
-  if (length_known_ || exchange_->head_sent() || status_ == 204 || status_ == 304) return;
-  const auto [end, error] = std::to_chars(length_text_.data(), length_text_.data() + length_text_.size(), length);
-  (void)error;
-  fields_.push_back({"Content-Length",
-                     {length_text_.data(), static_cast<std::size_t>(end - length_text_.data())},
-                     Name::ContentLength});
-  length_known_ = true;
-  left_ = length;
-}
-
-worker::Sent Response::send_head(std::span<const std::byte> body, bool last) {
-  const worker::Reply reply{status_, static_cast<std::uint8_t>(close_ ? wire::kReplyClose : 0), reason_, fields_};
-  return exchange_->send_head(reply, body, last);
-}
-
-Response::Pushed Response::push(std::span<const std::byte> block, bool last) {
-  if (!started_) {
-    PyErr_SetString(PyExc_RuntimeError, "the application did not call start_response before its body");
-    return Pushed::Error;
-  }
-  if (gone_) return Pushed::Gone;
-  const bool something = !block.empty();
-  if (bodiless_) {
-    block = {};
-    last |= something;  // nothing but the head is sent, and from here on it cannot change
-  } else if (length_known_) {
-    if (block.size() > left_) {
-      cut_ = true;
-      block = block.first(left_);
-    }
-    left_ -= block.size();
-    if (something || last) last = left_ == 0;  // short at the end: end() breaks it off
-  }
-  if (exchange_->ended() || (!something && !last)) return Pushed::Ok;
-  const auto sent = exchange_->head_sent() ? exchange_->send_body(block, last) : send_head(block, last);
-  gone_ = sent == worker::Sent::Gone;
-  return gone_ ? Pushed::Gone : Pushed::Ok;
-}
-
-bool Response::push_file(int fd, std::uint64_t offset, std::uint64_t length) {
-  if (bodiless_ || gone_ || exchange_->ended() || exchange_->head_sent() || length == 0) return false;
-  const auto take = length_known_ ? std::min(length, left_) : length;
-  if (take == 0) return false;
-  announce(take);
-  if (send_head({}, false) == worker::Sent::Gone) {
-    gone_ = true;
-    return true;
-  }
-  const bool last = take == left_;
-  const auto sent = exchange_->send_file(fd, offset, take, last);
-  if (!sent) return false;
-  left_ -= take;
-  gone_ = *sent == worker::Sent::Gone;
-  return true;
-}
-
-Response::Ended Response::end() {
-  if (gone_) return Ended::Gone;
-  if (exchange_->ended()) return Ended::Whole;
-  if (length_known_ && !bodiless_ && left_ != 0) return Ended::Short;
-  if (exchange_->head_sent()) {
-    gone_ = exchange_->send_body({}, true) == worker::Sent::Gone;
-  } else {
-    gone_ = send_head({}, true) == worker::Sent::Gone;
-  }
-  return gone_ ? Ended::Gone : Ended::Whole;
 }
 
 }  // namespace prefork::bridge::wsgi

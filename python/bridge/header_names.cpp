@@ -1,11 +1,12 @@
-#include "python/bridge/wsgi/header_names.hpp"
+#include "python/bridge/header_names.hpp"
 
 #include <array>
 #include <cstdint>
 
 #include "python/bridge/bytes.hpp"
+#include "shm/wire/frame.hpp"
 
-namespace prefork::bridge::wsgi {
+namespace prefork::bridge {
 namespace {
 
 using wire::Name;
@@ -31,13 +32,13 @@ Handling handling_of(Name id) {
     case Name::ContentLength: return Handling::Length;
     case Name::Connection: return Handling::Connection;
     case Name::KeepAlive:
-    case Name::ProxyAuthenticate:
-    case Name::ProxyAuthorization:
     case Name::ProxyConnection:
     case Name::Te:
-    case Name::Trailer:
     case Name::TransferEncoding:
     case Name::Upgrade: return Handling::Drop;
+    case Name::ProxyAuthenticate:
+    case Name::ProxyAuthorization:
+    case Name::Trailer: return Handling::Hop;
     default: return Handling::Pass;
   }
 }
@@ -47,7 +48,7 @@ struct Entry {
   PyObject* name = nullptr;
   HeaderName known;
 };
-constexpr std::size_t kEntries = 128;
+constexpr std::size_t kEntries = 256;
 std::array<Entry, kEntries> entries;
 
 std::size_t place(const PyObject* name) {
@@ -64,10 +65,15 @@ bool known_header_name(PyObject* name, HeaderName& known) {
     return true;
   }
   std::string_view text;
-  if (!latin1_view(name, text) || !is_token(text)) return false;
+  if (PyBytes_Check(name)) {
+    text = wire::as_text(bytes_of(name));
+  } else if (!PyUnicode_Check(name) || !latin1_view(name, text)) {
+    return false;
+  }
+  if (!is_token(text)) return false;
   const Name id = wire::find_name(text);
   known = {text, id, handling_of(id)};
-  if (PyUnicode_CheckExact(name) && text.size() <= 64) {
+  if ((PyUnicode_CheckExact(name) || PyBytes_CheckExact(name)) && text.size() <= 64) {
     Py_INCREF(name);
     Py_XDECREF(entry.name);
     entry = {name, known};
@@ -75,4 +81,4 @@ bool known_header_name(PyObject* name, HeaderName& known) {
   return true;
 }
 
-}  // namespace prefork::bridge::wsgi
+}  // namespace prefork::bridge

@@ -1,11 +1,11 @@
-#include "python/bridge/wsgi/input.hpp"
+#include "python/bridge/input.hpp"
 
 #include <algorithm>
 #include <cstring>
 
 #include "python/bridge/bytes.hpp"
 
-namespace prefork::bridge::wsgi {
+namespace prefork::bridge {
 
 void Input::begin(worker::Exchange& exchange) {
   const auto& head = exchange.request().head();
@@ -124,6 +124,8 @@ PyRef Input::readlines(Py_ssize_t hint) {
   return lines;
 }
 
+PyRef Input::next_piece() { return fetch() == Piece::Data ? take(piece_.size()) : PyRef{}; }
+
 Py_ssize_t Input::readinto(std::span<std::byte> room) {
   if (room.empty()) return 0;
   const auto got = fetch();
@@ -135,4 +137,4 @@ Py_ssize_t Input::readinto(std::span<std::byte> room) {
   return static_cast<Py_ssize_t>(count);
 }
 
-}  // namespace prefork::bridge::wsgi
+}  // namespace prefork::bridge

@@ -1,5 +1,5 @@
-// wsgi.input: the request's body as a file. Reads what is there and waits, without the GIL, for what is not; at the end it is empty
-// for ever; it never reads past the body. A body that breaks off is an OSError, never short data. GIL held.
+// The request's body on a thread, as a file (wsgi.input is one) or in pieces. Reads what is there and waits, without the GIL, for what
+// is not; at the end it is empty for ever; it never reads past the body. A body that breaks off is an OSError, never short data. GIL held.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 #include "python/bridge/ref.hpp"
 #include "worker/exchange.hpp"
 
-namespace prefork::bridge::wsgi {
+namespace prefork::bridge {
 
 class Input {
  public:
@@ -22,6 +22,8 @@ class Input {
   PyRef readlines(Py_ssize_t hint);
   // Up to `room` bytes, at least one unless at the end; -1 with the error set.
   Py_ssize_t readinto(std::span<std::byte> room);
+  // What has arrived and was not read, at least one byte. Empty without an error at the end of the body.
+  PyRef next_piece();
 
  private:
   enum class Piece { Data, End, Failed };
@@ -39,8 +41,4 @@ class Input {
   bool waiting_ = false;  // a thread waits in fetch() without the GIL
 };
 
-// The Python type: `Input` behind a pointer that is null once the request is over.
-PyRef new_input_object(Input* input);
-void cut_off_input(PyObject* object);
-
-}  // namespace prefork::bridge::wsgi
+}  // namespace prefork::bridge

@@ -3,12 +3,13 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "python/bridge/ref.hpp"
 #include "shm/wire/reply_head.hpp"
 
-namespace prefork::bridge::asgi {
+namespace prefork::bridge {
 
 class ReplyFields {
  public:
@@ -19,16 +20,22 @@ class ReplyFields {
 
   // Adds any iterable of [name, value] pairs of bytes. Fields that are the server's own business are left out. False with the error set.
   [[nodiscard]] bool take(PyObject* headers);
+  // Adds one field, of which name and value may be str or bytes; add_all() an iterable of such pairs. False with the error set.
+  [[nodiscard]] bool add(PyObject* name, PyObject* value);
+  [[nodiscard]] bool add_all(PyObject* headers);
   // Adds a field whose value is checked. False with the error set.
   [[nodiscard]] bool take_value(std::string_view name, wire::Name id, PyObject* value);
   void clear();
 
   const std::vector<wire::ReplyField>& fields() const { return fields_; }
+  bool has(wire::Name id) const;
   bool close() const { return close_; }  // Connection: close was among them
   std::optional<std::uint64_t> length() const { return length_; }
 
  private:
   [[nodiscard]] bool take_pair(PyObject* name, PyObject* value);
+  [[nodiscard]] bool take_known(PyObject* name, PyObject* value, std::string_view text);
+  [[nodiscard]] static bool refuse_value(PyObject* name, PyObject* value);
   void keep(PyObject* object);
 
   std::vector<wire::ReplyField> fields_;
@@ -40,4 +47,4 @@ class ReplyFields {
 // Visible characters, spaces, tabs and obs-text (RFC 9110 5.5): CR, LF and NUL would let a value write lines of its own.
 bool is_field_value(std::string_view text);
 
-}  // namespace prefork::bridge::asgi
+}  // namespace prefork::bridge

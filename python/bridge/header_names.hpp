@@ -6,12 +6,13 @@
 #include "python/bridge/ref.hpp"
 #include "shm/wire/names.hpp"
 
-namespace prefork::bridge::wsgi {
+namespace prefork::bridge {
 
 // What the server does with a field of that name.
 enum class Handling : std::uint8_t {
   Pass,
-  Drop,        // hop-by-hop: the server's own business (PEP 3333, "Other HTTP Features")
+  Drop,        // how a message is framed and how long a connection lives is between the server and the client
+  Hop,         // hop-by-hop too: dropped for WSGI (PEP 3333, "Other HTTP Features"), passed for the others
   Connection,  // only "close" of it is honoured
   Length,
 };
@@ -22,7 +23,7 @@ struct HeaderName {
   Handling handling = Handling::Pass;
 };
 
-// False, with no error set, when the str is no field name (RFC 9110 5.1).
+// False, with no error set, when the str or bytes object is no field name (RFC 9110 5.1).
 [[nodiscard]] bool known_header_name(PyObject* name, HeaderName& known);
 
-}  // namespace prefork::bridge::wsgi
+}  // namespace prefork::bridge

@@ -1,79 +1,15 @@
-#include "python/bridge/asgi/fields.hpp"
+#include "python/bridge/fields.hpp"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 
 #include "python/bridge/bytes.hpp"
+#include "python/bridge/header_names.hpp"
 
-namespace prefork::bridge::asgi {
+namespace prefork::bridge {
 namespace {
 
 using wire::Name;
-
-enum class Handling : std::uint8_t { Pass, Drop, Connection, Length };
-
-constexpr auto kTokenCharacters = [] {
-  std::array<bool, 256> table{};
-  for (const char c :
-       std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")) {
-    table[static_cast<unsigned char>(c)] = true;
-  }
-  return table;
-}();
-
-bool is_token(std::string_view text) {
-  return !text.empty() &&
-         std::all_of(text.begin(), text.end(), [](char c) { return kTokenCharacters[static_cast<unsigned char>(c)]; });
-}
-
-// How a message is framed and how long a connection lives is between the server and the client. Trailer passes: it only announces.
-Handling handling_of(Name id) {
-  switch (id) {
-    case Name::ContentLength: return Handling::Length;
-    case Name::Connection: return Handling::Connection;
-    case Name::KeepAlive:
-    case Name::ProxyConnection:
-    case Name::Te:
-    case Name::TransferEncoding:
-    case Name::Upgrade: return Handling::Drop;
-    default: return Handling::Pass;
-  }
-}
-
-struct KnownName {
-  std::string_view text;
-  Name id = Name::Unknown;
-  Handling handling = Handling::Pass;
-};
-
-// Applications use the same constants again and again: a name is checked and looked up once an object. The entry owns the object, so
-// that its address cannot come to mean another one.
-struct Entry {
-  PyObject* name = nullptr;
-  KnownName known;
-};
-constexpr std::size_t kEntries = 128;
-std::array<Entry, kEntries> entries;
-
-bool known_name(PyObject* name, KnownName& known) {
-  const auto address = reinterpret_cast<std::uintptr_t>(name) >> 4;
-  Entry& entry = entries[(address ^ (address >> 7)) % kEntries];
-  if (entry.name == name) {
-    known = entry.known;
-    return true;
-  }
-  const auto text = wire::as_text(bytes_of(name));
-  if (!is_token(text)) return false;
-  const Name id = wire::find_name(text);
-  known = {text, id, handling_of(id)};
-  if (PyBytes_CheckExact(name) && text.size() <= 64) {
-    Py_INCREF(name);
-    Py_XDECREF(entry.name);
-    entry = {name, known};
-  }
-  return true;
-}
 
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
@@ -142,17 +78,48 @@ bool ReplyFields::take_pair(PyObject* name, PyObject* value) {
     PyErr_Format(PyExc_TypeError, "a header's name and value must be bytes, not (%.100R, %.100R)", name, value);
     return false;
   }
-  KnownName known;
-  if (!known_name(name, known)) {
+  return take_known(name, value, wire::as_text(bytes_of(value)));
+}
+
+bool ReplyFields::add(PyObject* name, PyObject* value) {
+  const bool is_name = PyUnicode_Check(name) || PyBytes_Check(name);
+  if (!is_name || !(PyUnicode_Check(value) || PyBytes_Check(value))) {
+    PyErr_Format(PyExc_TypeError, "a header's name and value must be str or bytes, not (%.100R, %.100R)", name, value);
+    return false;
+  }
+  if (PyBytes_Check(value)) return take_known(name, value, wire::as_text(bytes_of(value)));
+  std::string_view text;
+  if (latin1_view(value, text)) return take_known(name, value, text);
+  return refuse_value(name, value);
+}
+
+bool ReplyFields::add_all(PyObject* headers) {
+  const PyRef items = PyRef::steal(PySequence_Tuple(headers));
+  for (Py_ssize_t i = 0; items && i < PyTuple_GET_SIZE(items.get()); ++i) {
+    PyObject* const item = PyTuple_GET_ITEM(items.get(), i);
+    const PyRef pair = PyRef::steal(PySequence_Tuple(item));
+    if (!pair) return false;
+    if (PyTuple_GET_SIZE(pair.get()) != 2) {
+      PyErr_Format(PyExc_ValueError, "a header must be a (name, value) pair, not %.200R", item);
+      return false;
+    }
+    if (!add(PyTuple_GET_ITEM(pair.get(), 0), PyTuple_GET_ITEM(pair.get(), 1))) return false;
+  }
+  return bool(items);
+}
+
+bool ReplyFields::refuse_value(PyObject* name, PyObject* value) {
+  PyErr_Format(PyExc_ValueError, "the value of %.100R has characters that a header cannot carry: %.200R", name, value);
+  return false;
+}
+
+bool ReplyFields::take_known(PyObject* name, PyObject* value, std::string_view text) {
+  HeaderName known;
+  if (!known_header_name(name, known)) {
     PyErr_Format(PyExc_ValueError, "%.200R is no header name", name);
     return false;
   }
-  const auto text = wire::as_text(bytes_of(value));
-  if (!is_field_value(text)) {
-    PyErr_Format(PyExc_ValueError, "the value of %.100R has characters that a header cannot carry: %.200R", name,
-                 value);
-    return false;
-  }
+  if (!is_field_value(text)) return refuse_value(name, value);
   switch (known.handling) {
     case Handling::Drop: return true;
     case Handling::Connection: close_ |= lists_close(text); return true;
@@ -169,12 +136,17 @@ bool ReplyFields::take_pair(PyObject* name, PyObject* value) {
       length_ = length;
       break;
     }
+    case Handling::Hop:
     case Handling::Pass: break;
   }
   keep(name);
   keep(value);
   fields_.push_back({known.text, text, known.id});
   return true;
+}
+
+bool ReplyFields::has(Name id) const {
+  return std::any_of(fields_.begin(), fields_.end(), [id](const wire::ReplyField& field) { return field.id == id; });
 }
 
 bool ReplyFields::take_value(std::string_view name, Name id, PyObject* value) {
@@ -187,4 +159,4 @@ bool ReplyFields::take_value(std::string_view name, Name id, PyObject* value) {
   return true;
 }
 
-}  // namespace prefork::bridge::asgi
+}  // namespace prefork::bridge
