@@ -150,6 +150,14 @@ void Doors::remove_files() {
   for (const auto& door : doors_) remove_file(door);
 }
 
+std::vector<std::string> Doors::files() const {
+  std::vector<std::string> all;
+  for (const auto& door : doors_) {
+    if (!door.socket->unix_path.empty()) all.push_back(door.socket->unix_path);
+  }
+  return all;
+}
+
 void Doors::remove_file(const Door& door) const {
   if (!shared_ && !door.socket->unix_path.empty()) ::unlink(door.socket->unix_path.c_str());
 }

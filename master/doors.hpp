@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "master/config.hpp"
@@ -36,6 +37,7 @@ class Doors {
   // Not ours alone: a successor listens there too, and the files of unix sockets are its to remove.
   void share(bool on) { shared_ = on; }
   void remove_files();
+  std::vector<std::string> files() const;  // of unix sockets
 
  private:
   struct Door {

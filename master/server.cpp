@@ -62,6 +62,7 @@ int Server::run() {
   if (config_.preload_app) log_.warning("--preload shares nothing yet: every worker loads the application by itself");
   log_.info("Using worker: ", config_.builtin_app.empty() ? config_.worker_class : config_.builtin_app);
   open_control();
+  look_after_files();
   watch_signals();
   run_size_hook(supervisor_.workers(), {});
   supervisor_.start();

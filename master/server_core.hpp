@@ -20,6 +20,7 @@
 #include "master/process/control_socket.hpp"
 #include "master/process/file_watch.hpp"
 #include "master/process/hook_process.hpp"
+#include "master/process/leftovers.hpp"
 #include "master/process/pidfile.hpp"
 #include "master/process/sd_notify.hpp"
 #include "master/process/successor.hpp"
@@ -88,6 +89,7 @@ class Server {
   void reap_orphans();
   void watch_files();
   void open_pidfile();
+  void look_after_files();
 
   process::Inheritance inherited_ = process::inheritance();
   process::Notifier notifier_ = process::Notifier::from_environment();  // before workers inherit the environment
@@ -109,6 +111,7 @@ class Server {
   process::Supervisor supervisor_;
   std::optional<process::ControlSocket> control_;
   std::unique_ptr<process::Pidfile> pidfile_;
+  process::Leftovers leftovers_;
   std::unique_ptr<process::FileWatch> files_;  // --reload
   std::unique_ptr<process::Successor> successor_, gone_successor_;
   std::vector<net::UvHandle<uv_signal_t>> signals_;

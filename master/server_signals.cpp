@@ -220,6 +220,7 @@ void Server::apply(CommandLine fresh) {
   if (workers_before != supervisor_.workers()) run_size_hook(supervisor_.workers(), workers_before);
   dispatcher_.set_policy(dispatch_policy_of(config_));
   doors_.commit();
+  look_after_files();
   log_.info("Reloaded: generation ", supervisor_.generation(), " serves");
 }
 

@@ -66,6 +66,7 @@ void Server::look_for_predecessor() {
   if (pidfile_) pidfile_->rename(config_.pidfile);
   control_.reset();
   open_control();
+  look_after_files();
   notifier_.main_pid(::getpid());
 }
 
@@ -101,6 +102,14 @@ void Server::watch_files() {
 void Server::open_pidfile() {
   if (config_.pidfile.empty()) return;
   pidfile_ = std::make_unique<process::Pidfile>(config_.pidfile + (inherited_.predecessor != 0 ? ".2" : ""));
+}
+
+void Server::look_after_files() {
+  for (const auto& path : doors_.files()) leftovers_.look_after(path);
+  if (control_) {
+    for (const auto& path : control_->files()) leftovers_.look_after(path);
+  }
+  if (pidfile_) leftovers_.look_after(pidfile_->path());
 }
 
 std::string title_of(const Config& config) {

@@ -63,6 +63,14 @@ void ControlSocket::open(const std::string& path, int mode) {
   }
 }
 
+std::vector<std::string> ControlSocket::files() const {
+  std::vector<std::string> all;
+  for (const auto& socket : sockets_) {
+    if (!socket->unix_path.empty()) all.push_back(socket->unix_path);
+  }
+  return all;
+}
+
 void ControlSocket::accept(int fd) {
   auto client = std::make_shared<Client>();
   client->fd.reset(fd);

@@ -30,6 +30,7 @@ class ControlSocket {
   ~ControlSocket();
   // A path that another server listens at is left to it, with a line in the log.
   void open(const std::string& path, int mode);
+  std::vector<std::string> files() const;
 
  private:
   struct Client;

@@ -28,6 +28,55 @@ def _spin():
         pass
 
 
+def exhaust_memory():
+    """Asks for more than the address space that is left, in pieces, until a C allocation fails."""
+    import ctypes
+    import resource
+
+    used = int(pathlib.Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 22), resource.RLIM_INFINITY))
+    kept = []
+    try:
+        while True:
+            kept.append(bytearray(1 << 16))
+    except MemoryError:
+        pass
+    try:
+        while True:
+            kept.append(bytearray(64))
+    except MemoryError:
+        ctypes.memset(0, 0, 1)  # what C code does that does not look at what malloc gave it
+
+
+def _close_descriptors(kind):
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            if kind == "all" and int(number) > 2 or os.readlink(f"/proc/self/fd/{number}").startswith(kind):
+                os.close(int(number))
+        except OSError:
+            pass
+
+
+def _in_a_child(how):
+    if how == "multiprocessing":
+        import multiprocessing
+
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            return repr(pool.map(abs, [-1, -2, 3])).encode()
+    child = os.fork()
+    if child == 0:
+        if how == "linger":
+            time.sleep(60)
+        if how == "return":
+            return b"the child's"
+        if how == "sys-exit":
+            sys.exit(0)
+        os._exit(7)
+    if how == "linger":
+        return str(child).encode()
+    return str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])).encode()
+
+
 def application(environ, start_response):
     path = environ["PATH_INFO"]
     body = b"hello"
@@ -48,6 +97,14 @@ def application(environ, start_response):
         time.sleep(120)
     elif path == "/spin":
         _spin()
+    elif path == "/memory":
+        exhaust_memory()
+    elif path.startswith("/sys-exit/"):
+        sys.exit(int(path[10:]))
+    elif path.startswith("/close/"):
+        _close_descriptors(path[7:])
+    elif path.startswith("/child/"):
+        body = _in_a_child(path[7:])
     elif path == "/environ":
         body = repr(sorted(os.environ.items())).encode()
     elif path == "/ids":
