@@ -87,7 +87,9 @@ void Supervisor::count_exit(const WorkerProcess& worker, bool started) const {
 }
 
 void Supervisor::say_exit(const WorkerProcess& worker, ExitStatus status) {
-  const bool orderly = status.signal == 0 && status.code == 0 && worker.notes.was_running.empty();
+  // Told by a signal of somebody else's, a worker ends in good order too; one that never served ends in none.
+  const bool orderly =
+      status.signal == 0 && status.code == 0 && worker.notes.was_ready && worker.notes.was_running.empty();
   if (orderly || (worker.notes.ending && worker.notes.cause.empty() && worker.notes.was_running.empty())) {
     log_.info("Worker exiting (pid: ", worker.pid(), ")");
   } else {

@@ -11,6 +11,7 @@ namespace {
 using State = dispatch::WorkerLink::State;
 
 constexpr std::uint64_t kSampleMs = 1'000;
+constexpr std::uint64_t kAsleepMs = 3 * kSampleMs;
 constexpr std::uint64_t kAbortMs = 1'000;  // to say where it hangs, then KILL
 
 }  // namespace
@@ -18,7 +19,7 @@ constexpr std::uint64_t kAbortMs = 1'000;  // to say where it hangs, then KILL
 // The timer fires once: for the next deadline, the end of a back-off, or the next look.
 void Supervisor::arm() {
   const auto now = loop_.now_ms();
-  auto next = now + kSampleMs;
+  auto next = std::max(now, sampled_ms_ + kSampleMs);
   for (const auto& worker : workers_) {
     if (worker->notes.due_ms != 0) next = std::min(next, worker->notes.due_ms);
   }
@@ -33,11 +34,13 @@ void Supervisor::tick() {
   const auto now = loop_.now_ms();
   for (std::size_t i = 0; i < workers_.size(); ++i) keep_deadline(*workers_[i], now);
   if (now - sampled_ms_ >= kSampleMs) {
+    // If we were stopped ourselves (a frozen container, a debugger), the workers were too: they get time to show that they live.
+    const bool awake = now - sampled_ms_ < kAsleepMs;
     sampled_ms_ = now;
     for (std::size_t i = 0; i < workers_.size(); ++i) {
       workers_[i]->notes.resident_bytes = resident_bytes(workers_[i]->pid());
       look_for_wear(*workers_[i], now);
-      look_for_hang(*workers_[i]);
+      if (awake) look_for_hang(*workers_[i]);
     }
   }
   reconcile();
@@ -77,10 +80,16 @@ void Supervisor::look_for_wear(WorkerProcess& worker, std::uint64_t now_ms) {
 void Supervisor::look_for_hang(WorkerProcess& worker) {
   const auto state = worker.link().state();
   if (policy_.timeout_ms == 0 || (state != State::Ready && state != State::Retiring) || worker.notes.aborted) return;
-  http::Exchange* oldest = worker.link().oldest_started();
-  if (oldest == nullptr) return;
   const auto limit_ns = policy_.timeout_ms * 1'000'000;
   const auto now = loop_.now_ns();
+  http::Exchange* oldest = worker.link().oldest_started();
+  if (oldest == nullptr) {
+    // Without a request that anybody waits for it wakes each second to say so, unless it was stopped or is lost in an abandoned one.
+    if (state != State::Ready) return;
+    const auto sign = std::max(worker.link().heartbeat_us() * 1'000, worker.link().last_finished_ns());
+    if (now > sign && now - sign >= limit_ns + kSampleMs * 1'000'000) end_hung(worker, nullptr);
+    return;
+  }
   const bool alone = worker.link().concurrency() == 1 && worker.link().interface() != wire::Interface::Asgi;
   const auto since =
       std::max(oldest->sent_ns, alone ? worker.link().last_finished_ns() : worker.link().heartbeat_us() * 1'000);
@@ -88,14 +97,18 @@ void Supervisor::look_for_hang(WorkerProcess& worker) {
 }
 
 void Supervisor::end_hung(WorkerProcess& worker, http::Exchange* guilty) {
-  log_.critical("WORKER TIMEOUT (pid:", worker.pid(), "): ", describe(*guilty, loop_.now_ns()));
+  if (guilty != nullptr) {
+    log_.critical("WORKER TIMEOUT (pid:", worker.pid(), "): ", describe(*guilty, loop_.now_ns()));
+  } else {
+    log_.critical("WORKER TIMEOUT (pid:", worker.pid(), "): no sign of life");
+  }
   worker.notes.cause = "--timeout";
   worker.notes.replaced_for = serve::RestartCause::Timeout;
   worker.notes.aborted = true;
   worker.notes.worn = true;
   worker.notes.due_ms = loop_.now_ms() + kAbortMs;
   dispatcher_.retire(worker.link());
-  dispatcher_.give_up(*guilty, 504, "the worker took longer than --timeout");
+  if (guilty != nullptr) dispatcher_.give_up(*guilty, 504, "the worker took longer than --timeout");
   worker.kill(SIGABRT);
 }
 
