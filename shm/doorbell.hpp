@@ -57,6 +57,7 @@ class Doorbell {
 
   void drain() { drain_bell(wait_fd_); }
   int fd() const { return wait_fd_; }
+  int signal_fd() const { return signal_fd_; }
 
  private:
   BellFlag& flag_;

@@ -1,9 +1,11 @@
 #include "worker/context.hpp"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -24,18 +26,26 @@ int parse_number(std::string_view text) {
   return value;
 }
 
-// What the master left inheritable for this process alone.
-int close_on_exec(int fd) {
-  if (fd >= 0) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
-  return fd;
-}
-
 wire::Settings take_settings(const Attachment& attachment) {
   const shm::UniqueFd owned(attachment.settings_fd);
   return read_settings(attachment);
 }
 
 }  // namespace
+
+int out_of_the_way(int fd) {
+  if (fd < 0) return fd;
+  rlimit limit{};
+  const bool limited = ::getrlimit(RLIMIT_NOFILE, &limit) == 0;
+  const int place = limited ? static_cast<int>(std::min<rlim_t>(limit.rlim_cur / 2, 500)) : 0;
+  const int moved = fd < place ? ::fcntl(fd, F_DUPFD_CLOEXEC, place) : -1;
+  if (moved < 0) {
+    ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+    return fd;
+  }
+  ::close(fd);
+  return moved;
+}
 
 std::string Attachment::to_text() const {
   std::string text = geometry.to_text();
@@ -85,10 +95,10 @@ wire::Settings read_settings(const Attachment& attachment) {
 Context::Context(const Attachment& attachment) : Context(attachment, take_settings(attachment)) {}
 
 Context::Context(const Attachment& attachment, wire::Settings settings)
-    : own_bell_(close_on_exec(attachment.own_bell_fd)),
-      master_bell_(close_on_exec(attachment.master_bell_fd)),
-      side_(close_on_exec(attachment.side_fd)),
-      region_(shm::Region::attach(shm::UniqueFd(close_on_exec(attachment.region_fd)),
+    : own_bell_(out_of_the_way(attachment.own_bell_fd)),
+      master_bell_(out_of_the_way(attachment.master_bell_fd)),
+      side_(out_of_the_way(attachment.side_fd)),
+      region_(shm::Region::attach(shm::UniqueFd(out_of_the_way(attachment.region_fd)),
                                   shm::Layout(attachment.geometry).total)),
       channel_(shm::Parts(region_.bytes(), attachment.geometry), own_bell_.get(), master_bell_.get()),
       settings_(std::move(settings)),
@@ -96,6 +106,10 @@ Context::Context(const Attachment& attachment, wire::Settings settings)
       worker_age_(attachment.worker_age) {
   channel_.phase.set(shm::Phase::Starting, coarse_us());
   channel_.recorder.note(shm::Event::Attach, coarse_us(), 0, static_cast<std::uint32_t>(::getpid()));
+}
+
+bool Context::bells_alive() const {
+  return ::fcntl(own_bell_.get(), F_GETFD) >= 0 && ::fcntl(master_bell_.get(), F_GETFD) >= 0;
 }
 
 void Context::ready(wire::Interface interface, std::uint32_t concurrency) {

@@ -31,6 +31,10 @@ struct Attachment {
 // The settings behind the attachment's descriptor, which stays open and can be read again; empty without one. Throws std::system_error.
 wire::Settings read_settings(const Attachment& attachment);
 
+// A descriptor of the worker's own goes to a high number, closed on exec: applications close ranges of low ones, and the next file that
+// they open would get a number that we write to. Where there is none it stays.
+int out_of_the_way(int fd);
+
 // Takes the attachment's descriptors over. They are closed when the application starts another program.
 class Context {
  public:
@@ -42,6 +46,9 @@ class Context {
   unsigned worker_id() const { return worker_id_; }
   unsigned worker_age() const { return worker_age_; }
   int side_fd() const { return side_.get(); }
+
+  // False when the application has closed the descriptors that wake us and the master: it cannot be told anything any more.
+  bool bells_alive() const;
 
   // Tells the master that requests may come. Rings.
   void ready(wire::Interface interface, std::uint32_t concurrency);

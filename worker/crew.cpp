@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include "worker/clock.hpp"
@@ -76,13 +77,17 @@ Crew::Slept Crew::sleep_on_bell(std::unique_lock<std::mutex>& lock) {
   channel_.phase.set(shm::Phase::Ready, coarse_us());
   channel_.counters.add(shm::Counter::Waits);
   lock.unlock();
-  pollfd wait{channel_.own_bell.fd(), POLLIN, 0};
-  const int got = ::poll(&wait, 1, kHeartbeatMs);
+  // Of the master's bell only whether it is still there: an application may have closed both.
+  std::array<pollfd, 2> waits{pollfd{channel_.own_bell.fd(), POLLIN, 0},
+                              pollfd{channel_.master_bell.signal_fd(), 0, 0}};
+  const int got = ::poll(waits.data(), waits.size(), kHeartbeatMs);
+  const bool closed = got > 0 && ((waits[0].revents | waits[1].revents) & POLLNVAL) != 0;
   // After a heartbeat too: a signal that came just before poll() did not interrupt it.
   const bool interrupted = got == 0 || (got < 0 && errno == EINTR);
   lock.lock();
   channel_.own_bell.disarm();
-  if (got > 0) channel_.own_bell.drain();
+  if (closed) inbox_.give_up();
+  if (got > 0 && !closed) channel_.own_bell.drain();
   inbox_.pump();
   outbox_.fed();
   wake_followers_locked(true);

@@ -84,7 +84,8 @@ class Inbox {
   void clear_changed();
 
   bool draining() const { return draining_; }
-  bool broken() const { return broken_; }  // the master's records make no sense: exit
+  bool broken() const { return broken_; }  // the master's records make no sense, or cannot come any more: exit
+  void give_up() { broken_ = true; }
 
  private:
   struct Waiting {

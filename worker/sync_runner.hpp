@@ -20,6 +20,7 @@ class SyncRunner {
   void stop();
 
   Crew& crew() { return crew_; }
+  const Context& context() const { return context_; }
 
  private:
   enum class Next { Job, Drained, Interrupted, Broken };

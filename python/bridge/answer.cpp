@@ -2,6 +2,7 @@
 
 #include "python/bridge/bytes.hpp"
 #include "python/bridge/error.hpp"
+#include "python/bridge/forked.hpp"
 #include "python/bridge/log.hpp"
 #include "python/bridge/names.hpp"
 #include "python/bridge/signals.hpp"
@@ -108,6 +109,7 @@ bool answer_blocks(Reply& reply, PyObject* result, Blocks allowed) {
   const iternextfunc next = Py_TYPE(iterator.get())->tp_iternext;
   for (;;) {
     const PyRef item = PyRef::steal(next(iterator.get()));
+    stay_in_worker();
     if (!item) break;
     const PyRef block = block_bytes(item.get(), allowed);
     if (!block) return false;

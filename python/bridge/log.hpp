@@ -17,4 +17,8 @@ void log(Level level, std::string_view text);
 // Bytes to standard error in as few writes as it takes (one, when it is a file or has room).
 void write_stderr(std::string_view bytes);
 
+// Of a worker whose application closed what it does not own.
+inline constexpr std::string_view kClosedDescriptors =
+    "The application has closed the worker's own descriptors: the worker exits";
+
 }  // namespace prefork::bridge

@@ -30,8 +30,9 @@ struct Serving {
   shm::Atomic<bool> broken{false};
 };
 
-int broken_master() {
-  log(Level::Critical, "The records from the master make no sense: the worker exits");
+int broken_channel(const worker::Context& context) {
+  log(Level::Critical,
+      context.bells_alive() ? "The records from the master make no sense: the worker exits" : kClosedDescriptors);
   return kExitBoot;
 }
 
@@ -40,7 +41,7 @@ int serve_here(Serving& serving) {
   for (;;) {
     switch (serving.runner.serve(hooks, *serving.app)) {
       case Ended::Drained: return kExitOk;
-      case Ended::Broken: return broken_master();
+      case Ended::Broken: return broken_channel(serving.runner.context());
       case Ended::Interrupted: break;
     }
     // A signal handler raised: ours at QUIT, or one of the application's.
@@ -94,10 +95,11 @@ int watch_threads(worker::Context& context, Serving& serving, unsigned threads) 
       pollfd wait{serving.finished.get(), POLLIN, 0};
       std::uint64_t count = 0;
       // A beat at most: a signal that comes just before poll() does not interrupt it.
-      if (::poll(&wait, 1, beat) > 0 &&
+      if (::poll(&wait, 1, beat) > 0 && (wait.revents & POLLIN) != 0 &&
           ::read(serving.finished.get(), &count, sizeof count) == static_cast<ssize_t>(sizeof count))
         ended += count;
     }
+    if (!context.bells_alive()) return broken_channel(context);
     context.channel().phase.renew(worker::coarse_us());  // with the GIL: a thread that keeps it for itself stops this
     if (PyErr_CheckSignals() == 0) continue;
     if (PyErr_ExceptionMatches(PyExc_SystemExit) != 0) {
@@ -106,7 +108,7 @@ int watch_threads(worker::Context& context, Serving& serving, unsigned threads) 
     }
     log_error("Exception in a signal handler");
   }
-  return serving.broken.load(std::memory_order_relaxed) ? broken_master() : kExitOk;
+  return serving.broken.load(std::memory_order_relaxed) ? broken_channel(context) : kExitOk;
 }
 
 // What the application registered with prefork.on_worker_start. False when one failed: the worker does not serve.
@@ -153,7 +155,7 @@ int serve_threads(Startup& startup, wire::Interface interface, unsigned threads,
                   std::unique_ptr<worker::Application> application) {
   // Threads that outlive the main thread's patience (QUIT) still look at it: it is never taken down.
   auto& serving = *new Serving{worker::SyncRunner(startup.context), std::move(application),
-                               shm::UniqueFd(::eventfd(0, EFD_CLOEXEC))};
+                               shm::UniqueFd(worker::out_of_the_way(::eventfd(0, EFD_CLOEXEC)))};
   if (!run_start_hooks()) return stopping() ? kExitOk : kExitBoot;
   on_stop([&serving] {
     const GilFree free;

@@ -12,6 +12,7 @@
 #include "python/bridge/boot.hpp"
 #include "python/bridge/bytes.hpp"
 #include "python/bridge/error.hpp"
+#include "python/bridge/forked.hpp"
 #include "python/bridge/hooks.hpp"
 #include "python/bridge/interface.hpp"
 #include "python/bridge/interpreter.hpp"
@@ -65,6 +66,8 @@ void adopt_process(const wire::Settings& settings) {
   worker::drop_privileges(settings);  // first: a change of user forgets who our parent's death is to tell
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::prctl(PR_SET_NAME, "prefork-worker");
+  // The master's to act on: until Python has handlers for them they must not end us.
+  for (const int number : {SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH}) ::signal(number, SIG_IGN);
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -90,6 +93,7 @@ int run_worker(worker::Context& context, const std::string& package_parent) {
     load_boot(package_parent);
     Hooks hooks(context);
     install_signals(hooks);
+    watch_forks();
     status = boot_and_serve(context, hooks);
     on_stop(nullptr);
     hooks.run(Hook::WorkerExit);

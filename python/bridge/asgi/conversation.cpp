@@ -2,6 +2,7 @@
 
 #include "python/bridge/asgi/loop.hpp"
 #include "python/bridge/error.hpp"
+#include "python/bridge/forked.hpp"
 #include "python/bridge/log.hpp"
 #include "python/bridge/names.hpp"
 #include "python/bridge/signals.hpp"
@@ -119,6 +120,7 @@ bool Conversation::is_about_the_client() {
 }
 
 void Conversation::on_finished() {
+  stay_in_worker();
   finished_ = true;
   const bool failed = PyErr_Occurred() != nullptr;
   if (failed) {

@@ -101,6 +101,11 @@ PyRef Loop::new_future() { return PyRef::steal(PyObject_CallNoArgs(create_future
 void Loop::beat() {
   if (ended_) return;
   context_.channel().phase.set(shm::Phase::Ready, worker::coarse_us());
+  if (!context_.bells_alive()) {
+    log(Level::Critical, std::string(kClosedDescriptors));
+    inbox_.give_up();
+    return stop_event_loop();
+  }
   if (!call_later(kBeatSeconds, [this] { beat(); })) log_error("The worker's heartbeat stops");
 }
 

@@ -3,6 +3,7 @@
 #include "python/bridge/answer.hpp"
 #include "python/bridge/bytes.hpp"
 #include "python/bridge/error.hpp"
+#include "python/bridge/forked.hpp"
 #include "python/bridge/native/reply_object.hpp"
 #include "python/bridge/native/request.hpp"
 
@@ -57,6 +58,7 @@ void App::call(Kit& kit) {
   PyObject* const arguments[] = {nullptr, kit.request.get(), kit.reply.get()};
   const PyRef result =
       PyRef::steal(PyObject_Vectorcall(application_.get(), arguments + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+  stay_in_worker();
   if (!result || !answer(kit.port, result.get())) fail_reply(kit.port);
 }
 

@@ -2,6 +2,7 @@
 
 #include "python/bridge/answer.hpp"
 #include "python/bridge/error.hpp"
+#include "python/bridge/forked.hpp"
 #include "python/bridge/wsgi/errors.hpp"
 #include "python/bridge/wsgi/file_wrapper.hpp"
 
@@ -44,6 +45,7 @@ void App::call(worker::Exchange& exchange, Kit& kit) {
   PyObject* const arguments[] = {nullptr, environ.get(), kit.handles.start_response()};
   const PyRef result =
       PyRef::steal(PyObject_Vectorcall(application_.get(), arguments + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+  stay_in_worker();
   environ.reset();  // the application's references decide how long it lives
   if (!result) return fail_reply(kit.handles.response);
   answer(kit.handles.response, result.get());
