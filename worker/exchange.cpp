@@ -33,7 +33,8 @@ Exchange::Read Exchange::read_body(std::span<const std::byte>& piece) {
       result = Read::End;
       return true;
     }
-    if (stream->body_aborted || stream->cancelled) return true;
+    body_broken_ = stream->body_aborted || stream->cancelled;
+    if (body_broken_) return true;
     // Half a window at a time: the master never idles for want of credit, and few Credit records cross.
     if (granted_ <= body_window_ / 2) {
       if (!crew_.outbox().try_credit(id(), body_window_ - granted_)) return false;

@@ -36,6 +36,7 @@ class Exchange {
   enum class Read { Data, End, Aborted };
   // The next piece of the request's body, valid until the next call. Waits for it without the GIL.
   Read read_body(std::span<const std::byte>& piece);
+  bool body_broken() const { return body_broken_; }  // a read said Aborted
   // Leaves what was not looked at to the next read_body().
   void unread(std::size_t bytes);
 
@@ -66,6 +67,7 @@ class Exchange {
   Buffer current_;  // the piece handed out last
   std::span<const std::byte> unread_;
   std::uint64_t granted_ = 0;  // body bytes the master was allowed to send and that are not read yet
+  bool body_broken_ = false;
   bool head_sent_ = false;
   bool ended_ = false;
 };

@@ -10,7 +10,7 @@ namespace {
 constexpr std::uint64_t kLingerMs = 2'000;
 constexpr std::uint64_t kLastRequestMs = 500;  // for an idle connection when the server stops
 constexpr std::uint64_t kHalfCloseMs = 1'000;
-constexpr std::uint64_t kBodyCheckMs = 2'500;  // the rate is that of the last two of these
+constexpr std::uint64_t kBodyCheckMs = 800;  // the rate is that of the last body_marks_ of these
 
 constexpr std::uint64_t kNoMark = ~std::uint64_t{0};
 
@@ -29,7 +29,7 @@ void H1Exchange::reset_h1() {
   plan = {};
   framer = {};
   keep_alive = true;
-  expects_continue = received = submitted = head_written = trailers_written = ended = cut = false;
+  expects_continue = received = submitted = head_written = trailers_written = ended = cut = stalled = false;
   if (early.capacity() > 64 * 1024) {
     std::vector<char>().swap(early);
   } else {
@@ -252,7 +252,8 @@ void Connection::schedule() {
     if (!body) body_check_ms_ = 0;
     if (body && body_check_ms_ == 0) {
       body_check_ms_ = now + kBodyCheckMs;
-      body_marks_ = {parser_.body_received(), kNoMark};
+      body_marks_.fill(kNoMark);
+      body_marks_.front() = parser_.body_received();
     }
   }
   websocket_due_ms_ = state_ == State::WebSocket ? websocket_->due_ms() : 0;
@@ -286,12 +287,16 @@ void Connection::on_deadline() {
   if (due(body_check_ms_)) {
     body_check_ms_ = now + kBodyCheckMs;
     const bool waits_for_us = !wants_input() || continue_due_;
-    const auto mark = body_marks_[1];
-    body_marks_ = {parser_.body_received(), waits_for_us ? kNoMark : body_marks_[0]};
-    if (!waits_for_us && mark != kNoMark &&
-        (parser_.body_received() - mark) * 1000 < site_.timing.body_min_rate * 2 * kBodyCheckMs) {
+    const auto oldest = body_marks_.back();
+    std::shift_right(body_marks_.begin(), body_marks_.end(), 1);
+    body_marks_.front() = parser_.body_received();
+    if (waits_for_us) {
+      body_marks_.fill(kNoMark);
+    } else if (oldest != kNoMark && (parser_.body_received() - oldest) * 1000 <
+                                        site_.timing.body_min_rate * body_marks_.size() * kBodyCheckMs) {
       body_check_ms_ = 0;
-      return refuse({408, "The request body arrives too slowly"});
+      if (!hand_over_stalled()) return refuse({408, kBodyTooSlow});
+      if (state_ == State::Closed) return;
     }
   }
   if (due(websocket_due_ms_)) {

@@ -24,6 +24,8 @@
 
 namespace prefork::http {
 
+inline constexpr const char* kBodyTooSlow = "The request body arrives too slowly";
+
 // An Exchange with what HTTP/1 must know to write its reply.
 struct H1Exchange : Exchange {
   using Exchange::Exchange;
@@ -37,6 +39,7 @@ struct H1Exchange : Exchange {
   bool head_written = false;
   bool trailers_written = false;
   bool ended = false;       // nothing more will be written for it
+  bool stalled = false;     // its body broke off for the application; the client may still be there
   bool cut = false;         // its reply is broken off: the connection ends here
   std::vector<char> early;  // what is ready before its turn
 
@@ -86,13 +89,19 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   void on_eof();
   void abandon_incomplete();
   void give_up_unread();
+  bool hand_over_stalled();
   void submit_ready();
   void send_continue();
   bool wants_input() const;
   bool look_ahead_full() const { return exchanges_.size() >= site_.buffers.pipeline; }
 
   // writing (connection_write.cpp)
-  bool write_head(H1Exchange& exchange, const ReplyEvent& event);
+  enum class Head : std::uint8_t {
+    Senseless,
+    Written,
+    Replaced
+  };  // Replaced: by an answer of our own, the reply is over
+  Head write_head(H1Exchange& exchange, const ReplyEvent& event);
   bool write_body(H1Exchange& exchange, std::span<const std::byte> bytes, bool last);
   bool write_interim(H1Exchange& exchange, const ReplyEvent& event);
   bool write_trailer_section(H1Exchange& exchange, const ReplyEvent& event);
@@ -157,7 +166,7 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   std::uint64_t head_due_ms_ = 0;
   std::uint64_t idle_due_ms_ = 0;
   std::uint64_t body_check_ms_ = 0;
-  std::array<std::uint64_t, 2> body_marks_{};  // body bytes at the last check and at the one before
+  std::array<std::uint64_t, 5> body_marks_{};  // body bytes at the last checks, the latest first
   std::uint64_t send_due_ms_ = 0;
   std::uint64_t sent_mark_ = 0;
   std::uint64_t linger_due_ms_ = 0;

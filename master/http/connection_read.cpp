@@ -153,6 +153,7 @@ void Connection::on_body(std::span<const char> piece) {
     if (discarded_ > kUnreadBody && is_front(exchange)) give_up_unread();
     return;
   }
+  if (exchange.stalled) return;  // too late
   auto& request = exchange.request;
   if (!exchange.submitted && !exchange.body && request.head.body.length + piece.size() <= site_.buffers.inline_body) {
     // Room for the whole body at once, unless a client only announces it: memory follows what has come.
@@ -214,9 +215,9 @@ void Connection::submit_ready() {
   for (std::size_t i = 0; i < exchanges_.size(); ++i) {
     H1Exchange& exchange = *exchanges_[i];
     const bool last_arriving = &exchange == reading_;
-    const bool streamed =
-        last_arriving && exchange.request.finished() &&
-        (!(site_.sync_workers() && site_.buffers.collect) || (exchange.body && exchange.body->stuck()));
+    const bool streamed = last_arriving && exchange.request.finished() &&
+                          (!(site_.sync_workers() && site_.buffers.collect) ||
+                           (exchange.body && exchange.body->stuck()) || exchange.stalled);
     if (last_arriving && !streamed) return;
     if (!exchange.submitted && !exchange.ended) {
       if (i != 0 && (!exchange.safe() || !only_safe_before)) return;
@@ -230,6 +231,19 @@ void Connection::submit_ready() {
     }
     only_safe_before = only_safe_before && exchange.safe();
   }
+}
+
+// A body that was collected here and comes too slowly: the application gets the request all the same, with a body that breaks off.
+// One that does not want the body answers; one that reads it gets an error at once, so the client holds no worker. False: nothing
+// is being collected.
+bool Connection::hand_over_stalled() {
+  if (reading_ == nullptr || reading_->submitted || !site_.sync_workers() || !site_.buffers.collect) return false;
+  H1Exchange& exchange = *reading_;
+  exchange.stalled = exchange.body_aborted = true;
+  exchange.keep_alive = exchange.expects_continue = false;
+  continue_due_ = false;
+  submit_ready();
+  return true;
 }
 
 // A message that is no request, or one that is not wanted: one answer after those before it, then no byte more is read as a request.

@@ -68,6 +68,7 @@ bool Connection::on_reply(Exchange& base, const ReplyEvent& event) {
   PREFORK_FAULT_POINT("master.drain");
   if (exchange.ended) return true;
   bool fine = true;
+  bool answered = false;  // by ourselves: the exchange may be another request's already
   replying_ = true;
   more_follows_ = !event.end && event.kind != wire::Kind::Interim;
   if (state_ == State::WebSocket) {
@@ -81,7 +82,12 @@ bool Connection::on_reply(Exchange& base, const ReplyEvent& event) {
     return fine;
   }
   switch (event.kind) {
-    case wire::Kind::Head: fine = write_head(exchange, event); break;
+    case wire::Kind::Head: {
+      const Head head = write_head(exchange, event);
+      fine = head != Head::Senseless;
+      answered = head == Head::Replaced;
+      break;
+    }
     case wire::Kind::Interim: fine = write_interim(exchange, event); break;
     case wire::Kind::Body: fine = write_body(exchange, event.bytes, event.end && !event.aborted); break;
     case wire::Kind::Trailers: fine = write_trailer_section(exchange, event); break;
@@ -94,7 +100,7 @@ bool Connection::on_reply(Exchange& base, const ReplyEvent& event) {
     write_error(exchange, 502, "The worker sent a reply that makes no sense");
     return false;
   }
-  if (event.end && !exchange.ended) end_reply(exchange, event.aborted);
+  if (event.end && !answered && !exchange.ended) end_reply(exchange, event.aborted);
   replying_ = false;
   if (broken_) on_gone();
   if (state_ != State::Closed) after_write();
@@ -123,9 +129,16 @@ ReplyFacts Connection::reply_facts(const H1Exchange& exchange) {
   return facts;
 }
 
-bool Connection::write_head(H1Exchange& exchange, const ReplyEvent& event) {
-  if (exchange.head_written) return false;
-  if (websocket_ && event.head.head().status == 101) return accept_websocket(exchange, event);
+Connection::Head Connection::write_head(H1Exchange& exchange, const ReplyEvent& event) {
+  if (exchange.head_written) return Head::Senseless;
+  if (exchange.stalled && event.head.head().status >= 500) {  // it wanted the body
+    if (!event.end) site_.dispatcher.cancel(exchange, wire::CancelReason::ClientGone);
+    if (site_.observer != nullptr) site_.observer->on_error(&exchange, &peer_, 408, kBodyTooSlow);
+    write_error(exchange, 408, kBodyTooSlow);
+    return Head::Replaced;
+  }
+  if (websocket_ && event.head.head().status == 101)
+    return accept_websocket(exchange, event) ? Head::Written : Head::Senseless;
   ReplyFacts facts = reply_facts(exchange);
   const auto body = event.head.body();
   if (event.end && !event.aborted) facts.complete_length = body.size();
@@ -148,7 +161,7 @@ bool Connection::write_head(H1Exchange& exchange, const ReplyEvent& event) {
                                std::string("the application's reply is not valid HTTP: ") + refusal.reason);
     if (!event.end) site_.dispatcher.cancel(exchange, wire::CancelReason::ClientGone);
     write_error(exchange, 500, "The application's reply is not valid HTTP");
-    return true;
+    return Head::Replaced;
   }
   exchange.head_written = true;
   exchange.status = exchange.plan.status;
@@ -162,7 +175,7 @@ bool Connection::write_head(H1Exchange& exchange, const ReplyEvent& event) {
     append(head, framed.suffix);
     const iovec whole{head.data(), head.size()};
     put(exchange, {&whole, 1}, Lifetime::InRing);
-    return true;
+    return Head::Written;
   }
   const std::array<iovec, 4> pieces{iovec{head.data(), head.size()}, piece_of(framed.prefix()),
                                     piece_of(body.first(framed.take)), piece_of(framed.suffix)};
@@ -173,7 +186,7 @@ bool Connection::write_head(H1Exchange& exchange, const ReplyEvent& event) {
     if (piece.iov_len != 0) used[count++] = piece;
   }
   put(exchange, std::span(used).first(count), Lifetime::InRing);
-  return true;
+  return Head::Written;
 }
 
 bool Connection::accept_websocket(H1Exchange& exchange, const ReplyEvent& event) {

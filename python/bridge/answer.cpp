@@ -135,6 +135,7 @@ void fail_reply(Reply& reply) {
     PyErr_Clear();
     return exchange.abort();
   }
+  if (exchange.body_broken() && PyErr_ExceptionMatches(PyExc_OSError) != 0) return excuse_request(exchange);
   fail_request(exchange, "Error handling request");
 }
 

@@ -76,6 +76,13 @@ void fail_request(worker::Exchange& exchange, std::string_view what) {
   answer_500(exchange);
 }
 
+void excuse_request(worker::Exchange& exchange) {
+  PyErr_Clear();
+  exchange.context().channel().counters.add(shm::Counter::Failed);
+  log(Level::Debug, "Ignored premature client disconnection: " + describe(exchange.request()));
+  answer_500(exchange);
+}
+
 void refuse_request(worker::Exchange& exchange, std::string_view why) {
   exchange.context().channel().counters.add(shm::Counter::Failed);
   log(Level::Error, std::string(why).append(": ").append(describe(exchange.request())));

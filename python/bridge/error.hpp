@@ -19,6 +19,9 @@ void log_error(std::string_view what);
 // when nothing was sent, else the connection is cut, so that a part is never taken for the whole.
 void fail_request(worker::Exchange& exchange, std::string_view what);
 
+// The application failed because the request's body broke off: nobody's mistake here, so no traceback. Answered all the same.
+void excuse_request(worker::Exchange& exchange);
+
 // The same for a mistake that is no Python error.
 void refuse_request(worker::Exchange& exchange, std::string_view why);
 

@@ -392,6 +392,18 @@ TEST_F(ConnectionTest, ASlowReaderStopsTheWorkersCreditAndGetsEveryByte) {
   EXPECT_GT(credits, 0U);
 }
 
+TEST_F(ConnectionTest, AReplyThatIsNotHttpLeavesNothingForTheNextRequest) {
+  send(get("/bad"));
+  ASSERT_TRUE(until_started(1));
+  ASSERT_TRUE(worker.reply(started[0], 200, "x", wire::kEnd, "not a number"));
+  ASSERT_TRUE(until_received("HTTP/1.1 500 "));
+  send(get("/next"));
+  ASSERT_TRUE(until_started(2));
+  ASSERT_TRUE(answer(1, "still fine"));
+  ASSERT_TRUE(until_received("still fine"));
+  EXPECT_EQ(answers(), 2u) << received;
+}
+
 TEST_F(ConnectionTest, AHeadThatTakesTooLongIs408) {
   site.timing.header_ms = 1;
   connect();
