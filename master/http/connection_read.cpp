@@ -168,6 +168,7 @@ void Connection::on_body(std::span<const char> piece) {
     const bool to_file = site_.buffers.collect && site_.sync_workers();
     const net::Spool::Limits limits{site_.buffers.request_memory, to_file ? ~std::uint64_t{0} : 0};
     exchange.body = std::make_unique<net::Spool>(site_.loop, site_.request_spools, limits, [this, &exchange] {
+      if (exchange.body->failed()) exchange.body_aborted = true;
       site_.dispatcher.body_arrived(exchange);
       update_interest();
     });

@@ -105,6 +105,7 @@ bool OutQueue::flush(net::Stream& stream) {
 }
 
 OutQueue::Progress OutQueue::flush_spool(net::Stream& stream, net::Spool& spool) {
+  if (spool.failed()) return Progress::Failed;
   while (!spool.empty()) {
     const auto front = spool.front();
     if (front.empty()) {

@@ -44,7 +44,7 @@ std::uint64_t Spool::in_memory() const {
 bool Spool::can_spill() const { return !broken_ && written_ - read_ < limits_.file && budget_.used < budget_.limit; }
 
 void Spool::append(std::span<const char> bytes) {
-  if (bytes.empty()) return;
+  if (bytes.empty() || failed_) return;
   size_ += bytes.size();
   const bool straight = tail_.empty() && file_empty();
   if (straight && (head_bytes_ + bytes.size() <= limits_.memory || !can_spill())) {
@@ -147,6 +147,7 @@ void Spool::on_read(Job& job, long result) {
     broken_ = true;
     if (budget_.report)
       budget_.report("cannot read a temporary file back: " + std::string(uv_strerror(static_cast<int>(result))));
+    lose_all();
     return changed_();
   }
   job.bytes.resize(static_cast<std::size_t>(result));
@@ -155,6 +156,15 @@ void Spool::on_read(Job& job, long result) {
   head_.push_back(std::move(job.bytes));
   spill();
   changed_();
+}
+
+void Spool::lose_all() {
+  failed_ = true;
+  budget_.used -= written_ - read_;
+  read_ = written_;
+  head_.clear();
+  tail_.clear();
+  head_offset_ = head_bytes_ = size_ = 0;
 }
 
 // What has been read back takes no disk any more: a reply of any length passes through a file of bounded size.

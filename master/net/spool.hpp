@@ -47,6 +47,9 @@ class Spool {
   // No file can take what is too much for memory: only consuming helps.
   bool stuck() const { return in_memory() > limits_.memory && !can_spill(); }
 
+  // The file could not be read back: all that waited is lost, and whoever it was for must hear of it.
+  bool failed() const { return failed_; }
+
   // The next bytes, empty while they are on their way from the file. consume() takes them off.
   std::span<const char> front() const;
   void consume(std::size_t bytes);
@@ -61,6 +64,7 @@ class Spool {
   void on_written(Job& job, long result);
   void give_back(std::uint64_t bytes);
   void on_read(Job& job, long result);
+  void lose_all();
   bool open_file();
   bool file_empty() const { return written_ == read_ && job_ == nullptr; }
 
@@ -78,6 +82,7 @@ class Spool {
   Job* job_ = nullptr;      // the one file operation under way
   std::uint64_t size_ = 0;
   bool broken_ = false;  // the file failed: no more spilling
+  bool failed_ = false;
 };
 
 }  // namespace prefork::net

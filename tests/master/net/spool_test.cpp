@@ -1,11 +1,15 @@
 #include "master/net/spool.hpp"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <cstdlib>
+
+#include "shm/fd.hpp"
 
 namespace prefork::net {
 namespace {
@@ -18,6 +22,16 @@ std::string stretch(std::uint64_t from, std::size_t bytes) {
   std::string text(bytes, '\0');
   for (std::size_t i = 0; i < bytes; ++i) text[i] = static_cast<char>(((from + i) * 2654435761U) >> 16);
   return text;
+}
+
+// The descriptor of this process that is a file of that directory, deleted or not.
+int descriptor_in(const std::string& directory) {
+  for (int fd = 0; fd < 256; ++fd) {
+    std::array<char, 4096> path{};
+    const auto length = ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), path.data(), path.size());
+    if (length > 0 && std::string_view(path.data(), static_cast<std::size_t>(length)).starts_with(directory)) return fd;
+  }
+  return -1;
 }
 
 class SpoolTest : public ::testing::Test {
@@ -194,6 +208,20 @@ TEST_F(SpoolTest, DestructionWhileAJobIsUnderWayCallsNobodyBack) {
     }
     EXPECT_EQ(changes, before);
   }
+}
+
+TEST_F(SpoolTest, AFileThatCannotBeReadBackIsReportedAndNothingIsLeftToWaitFor) {
+  auto spool = make();
+  append(*spool, 40 * kMemory);
+  ASSERT_TRUE(until([&] { return budget.used != 0 && spool->in_memory() <= kMemory; }));
+  const shm::UniqueFd unreadable(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+  ASSERT_GE(::dup3(unreadable.get(), descriptor_in(directory), O_CLOEXEC), 0);
+  while (!spool->front().empty()) spool->consume(spool->front().size());
+  ASSERT_TRUE(until([&] { return spool->failed(); }));
+  EXPECT_TRUE(spool->empty());
+  EXPECT_EQ(budget.used, 0u);
+  EXPECT_EQ(reports.size(), 1u);
+  EXPECT_GE(changes, 1);
 }
 
 TEST_F(SpoolTest, TellsWhenBytesHaveComeBackFromTheFile) {
