@@ -27,18 +27,19 @@ Server::Server(CommandLine line)
              [this](int fd, net::Peer peer, const net::BoundSocket& local) { accept(fd, std::move(peer), local); }),
       site_(loop_, wheel_, dispatcher_),
       admin_(loop_, wheel_, dispatcher_, log_, [this]() -> const serve::SiteObserver& { return *observer_; }),
-      supervisor_(loop_, dispatcher_, log_, worker_command_of(config_, logs_), supervisor_policy_of(config_),
-                  {[this] { started(); }, [this](int code) { halt(code); },
-                   [this](int pid, unsigned age) {
-                     metrics_.worker_started();
-                     run_worker_hook("pre_fork", pid, age);
-                   },
-                   [this](int pid, unsigned age) { run_worker_hook("child_exit", pid, age); },
-                   [this](unsigned now, unsigned before) {
-                     observer_->set_workers_wanted(now);
-                     run_size_hook(now, before);
-                   },
-                   [this](serve::RestartCause cause) { metrics_.worker_restarted(cause); }}),
+      supervisor_(
+          loop_, dispatcher_, log_, worker_command_of(config_, logs_), supervisor_policy_of(config_),
+          {[this] { started(); }, [this](int code) { halt(code); },
+           [this](int, unsigned age) {
+             metrics_.worker_started();
+             run_pre_fork(age);
+           },
+           [this](const dispatch::WorkerIdentity& worker) { run_child_exit(worker); },
+           [this](unsigned now, unsigned before) {
+             observer_->set_workers_wanted(now);
+             run_size_hook(now, before);
+           },
+           [this](serve::RestartCause cause) { metrics_.worker_restarted(cause); }, [this] { run_mold_hook(); }}),
       drain_timer_(loop_, [this] { drain(); }),
       kill_timer_(loop_, [this] { stop_quickly("--graceful-timeout is over"); }),
       second_(loop_, [this] { every_second(); }),
@@ -55,15 +56,16 @@ int Server::run() {
   open_pidfile();
   for (const Notice& notice : line_.notices) say(notice);
   start_hooks(config_);
+  if (preloads()) supervisor_.form_mold();
   run_starting_hook();
   doors_.open(config_, inherited_.sockets);
   admin_.open(config_);
   doors_.listen();
-  if (config_.preload_app) log_.warning("--preload shares nothing yet: every worker loads the application by itself");
   log_.info("Using worker: ", config_.builtin_app.empty() ? config_.worker_class : config_.builtin_app);
   open_control();
   look_after_files();
   watch_signals();
+  if (preloads()) run_hook("when_ready");  // as gunicorn: what it leaves behind is there in the workers
   run_size_hook(supervisor_.workers(), {});
   supervisor_.start();
   watch_files();
@@ -72,6 +74,7 @@ int Server::run() {
   log_.info("Shutting down: Master");
   doors_.close();
   run_exit_hook();
+  supervisor_.end_molds(config_.graceful_timeout);
   observer_->tick();
   admin_.close();
   logs_.stop_reading();
@@ -156,7 +159,7 @@ void Server::started() {
     notifier_.alive();
     watchdog_.start(every, every);
   }
-  run_hook("when_ready");
+  if (!preloads()) run_hook("when_ready");
 }
 
 int run_server(CommandLine line) {

@@ -50,10 +50,14 @@ class Server {
   static void hold_signals();
 
   // server_hooks.cpp
+  bool preloads() const { return config_.preload_app && config_.builtin_app.empty(); }
   void start_hooks(const Config& config);
-  process::HookProcess::Facts hook_facts() const;
+  process::HookRunner* hook_runner() const;
+  process::HookRunner::Facts hook_facts() const;
   void run_hook(const char* name);
-  void run_worker_hook(const char* name, int pid, unsigned age);
+  void run_mold_hook();
+  void run_pre_fork(unsigned age);
+  void run_child_exit(const dispatch::WorkerIdentity& worker);
   void run_size_hook(unsigned now, std::optional<unsigned> before);
   void run_starting_hook();
   void run_exit_hook();
@@ -105,7 +109,7 @@ class Server {
   serve::Metrics metrics_;  // over reloads
   std::unique_ptr<serve::SiteObserver> observer_;
   AdminPort admin_;
-  std::unique_ptr<process::HookProcess> hooks_;  // null: no hook of the master is set
+  std::unique_ptr<process::HookProcess> hooks_;  // null: no hook of the master is set, or the mold has them
   std::vector<std::unique_ptr<process::HookProcess>>
       retired_hooks_;  // those of earlier configurations, until they have ended
   process::Supervisor supervisor_;
@@ -122,6 +126,7 @@ class Server {
   net::Timer watchdog_;  // systemd's
   Stage stage_ = Stage::Serving;
   bool terminal_ = false;   // a person may press Ctrl-C
+  bool first_mold_ = true;  // none was made yet
   bool resting_ = false;    // a successor serves
   bool reloading_ = false;  // from SIGHUP to the supervisor's answer
   bool reload_again_ = false;

@@ -196,8 +196,8 @@ void Server::begin_reload(CommandLine fresh) {
     log_.error("Reload failed: ", error.what());
     return end_reload(error.what());
   }
-  start_hooks(fresh.config);  // the new functions hear of the reload and of its workers
-  run_hook("on_reload");
+  start_hooks(fresh.config);          // the new functions hear of the reload and of its workers
+  if (hooks_) run_hook("on_reload");  // a mold runs it before it forks anybody
   const auto command = worker_command_of(fresh.config, logs_);
   const auto policy = supervisor_policy_of(fresh.config);
   supervisor_.reload(command, policy, [this, fresh = std::move(fresh)](const std::string& failure) mutable {

@@ -70,19 +70,20 @@ void Server::look_for_predecessor() {
   notifier_.main_pid(::getpid());
 }
 
-// As process 1 we are given the orphans of the whole container. Our own children are libuv's to reap, and the threads' that read a
-// configuration.
+// As process 1 we are given the orphans of the whole container, and as the parent of a mold's workers those of all our processes. Our
+// own children are libuv's to reap or the supervisor's, and the threads' that read a configuration.
 void Server::reap_orphans() {
-  if (::getpid() != 1 || reloading_) return;
+  if ((::getpid() != 1 && !supervisor_.adopts()) || reloading_ || supervisor_.forking()) return;
   for (;;) {
     siginfo_t info{};
     if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return;
-    const auto& all = supervisor_.all();
-    const bool ours =
-        (successor_ && successor_->pid() == info.si_pid) || (hooks_ && hooks_->pid() == info.si_pid) ||
-        std::any_of(all.begin(), all.end(), [&](const auto& worker) { return worker->pid() == info.si_pid; });
+    const int pid = info.si_pid;
+    const bool ours = (successor_ && successor_->pid() == pid) || (hooks_ && hooks_->pid() == pid) ||
+                      std::any_of(retired_hooks_.begin(), retired_hooks_.end(),
+                                  [pid](const auto& one) { return one->pid() == pid; }) ||
+                      supervisor_.owns(pid);
     if (ours) return;
-    ::waitpid(info.si_pid, nullptr, WNOHANG);
+    ::waitpid(pid, nullptr, WNOHANG);
   }
 }
 

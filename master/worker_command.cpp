@@ -85,6 +85,7 @@ process::WorkerCommand worker_command_of(const Config& config, const Logs& logs)
   process::WorkerCommand command;
   command.executable = std::filesystem::path(process::own_executable()).parent_path().string() +
                        (config.builtin_app == "echo" ? "/prefork-echo" : "/prefork-worker");
+  command.preload = config.preload_app && config.builtin_app.empty();
   set_application(config, command.settings);
   set_running(config, command.settings);
   set_asgi(config, command.settings);

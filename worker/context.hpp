@@ -15,7 +15,7 @@ namespace prefork::worker {
 // The descriptors and numbers of an attachment. They travel as one argument: geometry, then seven numbers, by commas.
 struct Attachment {
   shm::Geometry geometry;
-  int region_fd = -1;
+  int region_fd = -1;  // -1: a mold, which serves nobody; its side_fd is its channel to the master
   int own_bell_fd = -1;
   int master_bell_fd = -1;
   int side_fd = -1;         // SOCK_SEQPACKET to the master: descriptors cross here
@@ -23,6 +23,7 @@ struct Attachment {
   unsigned worker_id = 0;   // 1-based place among the workers
   unsigned worker_age = 0;  // how many workers were started before this one
 
+  bool is_mold() const { return region_fd < 0; }
   std::string to_text() const;
   // Throws std::runtime_error that says what is wrong: another version's geometry, a malformed number.
   static Attachment from_text(std::string_view text);

@@ -16,32 +16,12 @@ extern char** environ;
 namespace prefork::process {
 namespace {
 
-constexpr std::array<std::string_view, 8> kMasters{"on_starting", "on_reload",        "when_ready", "pre_fork",
-                                                   "child_exit",  "nworkers_changed", "pre_exec",   "on_exit"};
 constexpr int kChannelFd = 3;
 
 std::string quoted(std::string_view text) {
   std::string out;
   serve::append_json_string(out, text);
   return out;
-}
-
-std::string pair_of(const HookProcess::WorkerFacts& worker) {
-  return "[" + std::to_string(worker.pid) + "," + std::to_string(worker.age) + "]";
-}
-
-// The id of {"id": 7, "error": …}, which is written by our own script.
-std::uint64_t id_of(std::string_view line) {
-  const auto at = line.find(':');
-  return at == std::string_view::npos ? 0 : std::strtoull(std::string(line.substr(at + 1, 24)).c_str(), nullptr, 10);
-}
-
-std::string error_of(std::string_view line) {
-  constexpr std::string_view kKey = "\"error\": ";
-  const auto at = line.find(kKey);
-  if (at == std::string_view::npos) return "no answer";
-  const std::string_view value = line.substr(at + kKey.size(), line.size() - at - kKey.size() - 1);
-  return value == "null" ? std::string() : std::string(value);
 }
 
 std::vector<char*> environment_of(const std::vector<std::string>& ours) {
@@ -57,14 +37,6 @@ std::vector<char*> environment_of(const std::vector<std::string>& ours) {
 }
 
 }  // namespace
-
-std::vector<std::string> HookProcess::masters(const std::vector<std::string>& hooks) {
-  std::vector<std::string> ours;
-  for (const std::string& hook : hooks) {
-    if (std::find(kMasters.begin(), kMasters.end(), hook) != kMasters.end()) ours.push_back(hook);
-  }
-  return ours;
-}
 
 HookProcess::HookProcess(net::Loop& loop, serve::ErrorLog& log, Command command)
     : loop_(loop), log_(log), command_(std::move(command)) {
@@ -153,15 +125,8 @@ std::optional<std::string> HookProcess::call_and_wait(std::string_view hook, con
 
 std::uint64_t HookProcess::send_call(std::string_view hook, const Facts& facts, const WorkerFacts* worker,
                                      std::string_view arguments) {
-  std::string line = "{\"id\":" + std::to_string(++last_id_) + ",\"hook\":" + quoted(hook) + ",\"workers\":{";
-  const char* separator = "";
-  for (const WorkerFacts& one : facts.workers) {
-    line.append(separator).append("\"").append(std::to_string(one.pid)).append("\":").append(std::to_string(one.age));
-    separator = ",";
-  }
-  line.append("},\"wanted\":").append(std::to_string(facts.wanted));
-  if (worker != nullptr) line.append(",\"worker\":").append(pair_of(*worker));
-  line.append(",\"arguments\":[").append(arguments).append("]}\n");
+  std::string line = call_line(++last_id_, hook, facts, worker, arguments);
+  line.append(1, '\n');
   send(std::move(line));
   return last_id_;
 }
@@ -189,8 +154,7 @@ void HookProcess::read_answers() {
   answers_.append(buffer.data(), static_cast<std::size_t>(count));
   for (auto end = answers_.find('\n'); end != std::string::npos; end = answers_.find('\n')) {
     const std::string_view line = std::string_view(answers_).substr(0, end);
-    answered_ = id_of(line);
-    last_error_ = error_of(line);
+    last_ = answer_of(line);
     answers_.erase(0, end + 1);
   }
   flush();
@@ -199,7 +163,7 @@ void HookProcess::read_answers() {
 std::optional<std::string> HookProcess::wait_for(std::uint64_t number, std::chrono::milliseconds most) {
   using Clock = std::chrono::steady_clock;
   const auto deadline = Clock::now() + most;
-  while (answered_ < number) {
+  while (last_.id < number) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
     if (!running_) return "the process of the hooks has ended";
     if (left <= 0) return "it takes too long";
@@ -208,7 +172,7 @@ std::optional<std::string> HookProcess::wait_for(std::uint64_t number, std::chro
     flush();
     read_answers();
   }
-  return last_error_.empty() ? std::optional<std::string>{} : last_error_;
+  return last_.error.empty() ? std::optional<std::string>{} : last_.error;
 }
 
 void HookProcess::on_exit() {

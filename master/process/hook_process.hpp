@@ -1,6 +1,5 @@
-// The Python process that runs the master's hooks (on_starting, when_ready, pre_fork, child_exit and so on), because the master has no
-// Python. Made only when the configuration file sets one of them; one that dies is started again for the next hook.
-// The protocol, one JSON object a line each way over a socket, is told in python/prefork/_hook_process.py.
+// The Python process that runs the master's hooks. Made only when the configuration file sets one of them and no mold runs them; one
+// that dies is started again for the next hook. The protocol over its socket is told in python/prefork/_hook_process.py.
 // Owned by the Server, on its loop's thread. Calls are in order and nobody waits for them, but for those that say so.
 #pragma once
 
@@ -12,12 +11,13 @@
 #include <vector>
 
 #include "master/net/loop.hpp"
+#include "master/process/hook_runner.hpp"
 #include "master/serve/error_log.hpp"
 #include "shm/fd.hpp"
 
 namespace prefork::process {
 
-class HookProcess {
+class HookProcess : public HookRunner {
  public:
   struct Command {
     std::string python;
@@ -29,18 +29,6 @@ class HookProcess {
     std::vector<std::string> hooks;
     int output_fd = 2;
   };
-  struct WorkerFacts {
-    int pid = 0;
-    unsigned age = 0;
-  };
-  // What hooks see of the server.
-  struct Facts {
-    std::vector<WorkerFacts> workers;
-    unsigned wanted = 0;
-  };
-
-  // The hooks among these that the master's process runs.
-  static std::vector<std::string> masters(const std::vector<std::string>& hooks);
 
   // Throws std::system_error when the process cannot be made.
   HookProcess(net::Loop& loop, serve::ErrorLog& log, Command command);
@@ -49,11 +37,9 @@ class HookProcess {
   // No more calls: it ends when it has done what it was told. Keep this object while it runs, or nobody reaps it.
   void retire();
   bool running() const { return running_; }
-  // `arguments`: JSON values, separated by commas, behind server and worker. Does nothing for a hook that is not set.
-  void call(std::string_view hook, const Facts& facts, const WorkerFacts* worker = nullptr,
-            std::string_view arguments = {});
-  // The same, and waits. The exception's line when it failed; also when it takes longer.
-  std::optional<std::string> call_and_wait(std::string_view hook, const Facts& facts, std::chrono::milliseconds most);
+  void call(std::string_view hook, const Facts& facts, const WorkerFacts* worker, std::string_view arguments) override;
+  std::optional<std::string> call_and_wait(std::string_view hook, const Facts& facts,
+                                           std::chrono::milliseconds most) override;
 
   int pid() const { return process_ ? process_->pid : 0; }
 
@@ -75,9 +61,8 @@ class HookProcess {
   net::UvHandle<uv_poll_t> poll_;
   shm::UniqueFd channel_;  // closed after poll_, which looks at it
   std::string unsent_;
-  std::string answers_;         // an incomplete line
-  std::string last_error_;      // of the last answer; JSON
-  std::uint64_t answered_ = 0;  // the id of the last answer
+  std::string answers_;  // an incomplete line
+  Answer last_;          // answer; its error is JSON
   std::uint64_t last_id_ = 0;
   bool running_ = false;
 };

@@ -31,14 +31,8 @@ std::string printable(std::string_view text) {
 }
 
 std::string how(const WorkerProcess& worker, ExitStatus status) {
-  std::string text;
-  if (status.signal != 0) {
-    const char* name = ::sigabbrev_np(status.signal);
-    text = " was killed by SIG" + (name != nullptr ? std::string(name) : std::to_string(status.signal));
-    if (status.signal == SIGKILL && worker.notes.cause.empty() && !worker.notes.ending) text += " (out of memory?)";
-  } else {
-    text = " exited with code " + std::to_string(status.code);
-  }
+  std::string text = describe(status);
+  if (status.signal == SIGKILL && worker.notes.cause.empty() && !worker.notes.ending) text += " (out of memory?)";
   return worker.notes.cause.empty() ? text : text + " (" + worker.notes.cause + ")";
 }
 
@@ -49,6 +43,12 @@ std::string describe(const http::Exchange& exchange, std::uint64_t now_ns) {
   const auto elapsed_ms = (now_ns - std::min(exchange.sent_ns, now_ns)) / 1'000'000;
   return std::string(exchange.request.text(head.method_name)) + " " + printable(exchange.request.text(head.raw_path)) +
          " for " + seconds(elapsed_ms);
+}
+
+std::string describe(ExitStatus status) {
+  if (status.signal == 0) return " exited with code " + std::to_string(status.code);
+  const char* name = ::sigabbrev_np(status.signal);
+  return " was killed by SIG" + (name != nullptr ? std::string(name) : std::to_string(status.signal));
 }
 
 std::string obituary(const WorkerProcess& worker, ExitStatus status, std::uint64_t now_ms) {

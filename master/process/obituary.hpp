@@ -13,6 +13,9 @@ namespace prefork::process {
 // "GET /reports/7 for 12.3 s".
 std::string describe(const http::Exchange& exchange, std::uint64_t now_ns);
 
+// " was killed by SIGSEGV", " exited with code 3".
+std::string describe(ExitStatus status);
+
 // One line: "Worker (pid:42) was killed by SIGSEGV after 61.2 s: 45 MiB, 1234 requests served; it was running GET / for 0.2 s".
 std::string obituary(const WorkerProcess& worker, ExitStatus status, std::uint64_t now_ms);
 

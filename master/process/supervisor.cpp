@@ -64,8 +64,12 @@ void Supervisor::reconcile() {
     if (workers_[i]->link().state() == State::Starting && outdated(*workers_[i]) && !of_serving)
       end_starting(*workers_[i]);
   }
+  forget_unborn();
+  retire_older_molds();
+  if (command_.preload) form_mold();
   Census census = count();
   retire_surplus(census);
+  forget_unborn();
   spawn_missing(census);
   census = count();
   reconciling_ = false;
@@ -74,7 +78,10 @@ void Supervisor::reconcile() {
     started_ = true;
     if (events_.started) events_.started();
   }
-  if (reloading_ && census.fresh_ready >= wanted && census.outdated_ready == 0) finish_reload();
+  if (reloading_ && census.fresh_ready >= wanted && census.outdated_ready == 0) {
+    finish_reload();
+    retire_older_molds();
+  }
   arm();
 }
 
@@ -105,7 +112,7 @@ unsigned Supervisor::extra_allowed(const Census& census) const {
 }
 
 void Supervisor::spawn_missing(const Census& census) {
-  if (loop_.now_ms() < blocked_until_ms_) return;
+  if (loop_.now_ms() < blocked_until_ms_ || (command_.preload && !mold_)) return;
   const unsigned wanted = suspended_ ? 0 : policy_.workers;
   const unsigned fresh = census.fresh_ready + census.fresh_starting;
   if (fresh >= wanted) return;
@@ -131,7 +138,7 @@ bool Supervisor::spawn() {
   if (events_.spawning) events_.spawning(0, identity.age);
   try {
     workers_.push_back(
-        std::make_unique<WorkerProcess>(loop_, dispatcher_, command_, policy_.geometry, bell_, identity,
+        std::make_unique<WorkerProcess>(loop_, dispatcher_, command_, policy_.geometry, bell_, identity, mold_.get(),
                                         [this](WorkerProcess& worker, ExitStatus status) { on_exit(worker, status); }));
   } catch (const std::exception& error) {
     log_.error("Worker cannot be started: ", error.what());
@@ -145,7 +152,7 @@ bool Supervisor::spawn() {
   if (policy_.max_requests != 0 && policy_.max_requests_jitter != 0)
     worker.notes.most_requests += static_cast<std::uint64_t>(::random()) % (policy_.max_requests_jitter + 1);
   dispatcher_.add(worker.link());
-  log_.info("Booting worker with pid: ", worker.pid());
+  if (!worker.unborn()) log_.info("Booting worker with pid: ", worker.pid());
   return true;
 }
 
@@ -170,7 +177,7 @@ void Supervisor::end_starting(WorkerProcess& worker) {
   worker.notes.ending = true;
   worker.notes.due_ms = loop_.now_ms() + 2'000;
   worker.link().retire();
-  worker.kill(SIGTERM);
+  if (!worker.withdraw()) worker.kill(SIGTERM);
 }
 
 void Supervisor::set_workers(unsigned workers) {
@@ -199,6 +206,7 @@ void Supervisor::reload(WorkerCommand command, const SupervisorPolicy& policy, R
     previous_command_ = std::move(command_);
     previous_policy_ = policy_;
   }
+  if (mold_) older_molds_.push_back(std::move(mold_));
   command_ = std::move(command);
   policy_ = policy;
   reloaded_ = std::move(done);
@@ -222,6 +230,13 @@ void Supervisor::fail_reload(const std::string& why) {
   command_ = std::move(previous_command_);
   policy_ = previous_policy_;
   generation_ = serving_generation_;
+  retire_mold(std::move(mold_));
+  const auto old = std::find_if(older_molds_.begin(), older_molds_.end(),
+                                [this](const auto& mold) { return mold->generation() == generation_; });
+  if (old != older_molds_.end()) {
+    mold_ = std::move(*old);
+    older_molds_.erase(old);
+  }
   blocked_until_ms_ = back_off_ms_ = 0;
   log_.error("Reload failed: ", why, "; the workers of before go on");
   if (reloaded_) std::exchange(reloaded_, nullptr)(why);
@@ -291,19 +306,24 @@ void Supervisor::stop() {
     worker.notes.ending = true;
     if (worker.link().state() == State::Starting) {
       worker.link().retire();
-      worker.kill(SIGTERM);
+      if (!worker.withdraw()) worker.kill(SIGTERM);
     } else if (worker.link().state() == State::Ready) {
       dispatcher_.retire(worker.link());
     }
   }
+  forget_unborn();
 }
 
 void Supervisor::quit(int signal) {
   stopping_ = true;
   for (auto& worker : workers_) {
     worker->notes.ending = true;
+    if (worker->withdraw()) continue;
     worker->kill(signal);
+    // It does not come to forking.
+    if (Mold* mold = worker->mold(); mold != nullptr && signal == SIGKILL) mold->kill(SIGKILL);
   }
+  forget_unborn();
 }
 
 }  // namespace prefork::process

@@ -8,12 +8,14 @@
 // Owned by the Server, on its loop's thread.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "master/dispatch/dispatcher.hpp"
+#include "master/process/mold.hpp"
 #include "master/process/worker_process.hpp"
 #include "master/serve/error_log.hpp"
 
@@ -40,9 +42,10 @@ class Supervisor : public dispatch::WorkerKeeper {
     std::function<void()> started;                             // the first generation serves
     std::function<void(int code)> halt;                        // nobody ever served: a worker's exit status 3 or 4
     std::function<void(int pid, unsigned age)> spawning = {};  // pid 0: it has none yet
-    std::function<void(int pid, unsigned age)> exited = {};
+    std::function<void(const dispatch::WorkerIdentity& worker)> exited = {};
     std::function<void(unsigned now, unsigned before)> resized = {};
     std::function<void(serve::RestartCause)> replaced = {};  // a worker that was not simply one too many has gone
+    std::function<void()> mold_formed = {};                  // before it forks anybody
   };
   // Says how a reload ended: nothing, or why the old generation stays.
   using Reloaded = std::function<void(const std::string& failure)>;
@@ -52,6 +55,17 @@ class Supervisor : public dispatch::WorkerKeeper {
   ~Supervisor() override;
 
   void start();
+  // With preload: makes the process that loads the application, ahead of start(). False: it cannot be made, which was logged.
+  bool form_mold();
+  Mold* mold() const { return mold_.get(); }  // what forks new workers; null without preload, and while there is none
+  Mold* mold_of(std::uint32_t generation) const;
+  Mold* serving_mold() const { return mold_of(reloading_ ? serving_generation_ : generation_); }
+  // When the server has nothing more for it to do. Waits.
+  void end_molds(std::chrono::milliseconds most);
+  bool adopts() const { return bool(children_); }  // orphans are ours to reap
+  bool forking() const;                            // one of our children may be a worker that we are still to hear of
+  bool owns(int pid) const;
+
   // Starts generation N+1; `done` comes when it serves alone, or when it does not come up and N stays.
   void reload(WorkerCommand command, const SupervisorPolicy& policy, Reloaded done);
   bool reloading() const { return reloading_; }
@@ -97,6 +111,7 @@ class Supervisor : public dispatch::WorkerKeeper {
   void fail_reload(const std::string& why);
   void finish_reload();
   WorkerProcess* find(const dispatch::WorkerLink& link) const;
+  WorkerProcess* find(unsigned age) const;
 
   // supervisor_exit.cpp
   void on_exit(WorkerProcess& worker, ExitStatus status);
@@ -104,7 +119,19 @@ class Supervisor : public dispatch::WorkerKeeper {
   void say_exit(const WorkerProcess& worker, ExitStatus status);
   void count_exit(const WorkerProcess& worker, bool started) const;
   void boot_failed(const WorkerProcess& worker, ExitStatus status);
+  bool halts(ExitStatus status);
+  static std::string reason(ExitStatus status);
   void back_off();
+
+  // supervisor_mold.cpp
+  void retire_mold(std::unique_ptr<Mold> mold);
+  void retire_older_molds();
+  void on_forked(unsigned age, int pid);
+  void on_not_forked(unsigned age, const std::string& why);
+  void on_mold_exit(Mold& mold, ExitStatus status);
+  void forget_unborn();
+  void watch_children();
+  void look_for_ends();
 
   // supervisor_watch.cpp
   void arm();
@@ -125,6 +152,10 @@ class Supervisor : public dispatch::WorkerKeeper {
   Reloaded reloaded_;
   shm::BellFds bell_;
   net::UvHandle<uv_poll_t> bell_poll_;
+  std::unique_ptr<Mold> mold_;                      // of the generation that new workers belong to
+  std::vector<std::unique_ptr<Mold>> older_molds_;  // while workers of theirs live, and the serving one in a reload
+  std::vector<std::unique_ptr<Mold>> gone_molds_;   // until they have ended and the next tick
+  net::UvHandle<uv_signal_t> children_;             // SIGCHLD, once there has been a mold
   std::vector<std::unique_ptr<WorkerProcess>> workers_;
   std::vector<std::unique_ptr<WorkerProcess>> gone_;  // until the next tick: its own frame may be on the stack
   net::Timer timer_;

@@ -40,7 +40,7 @@ void Supervisor::on_exit(WorkerProcess& worker, ExitStatus status) {
   const bool started = worker.notes.was_ready || worker.link().state() == State::Ready;
   bury(worker, worker.link().bad() == nullptr);
   say_exit(worker, status);
-  if (events_.exited) events_.exited(worker.pid(), worker.identity().age);
+  if (events_.exited) events_.exited(worker.identity());
   count_exit(worker, started);
   if (stopping_) return;
   const bool fresh = !outdated(worker);
@@ -65,14 +65,24 @@ void Supervisor::boot_failed(const WorkerProcess& worker, ExitStatus status) {
     } else {
       why += status.signal != 0 ? ", signal " + std::to_string(status.signal)
                                 : ", exit code " + std::to_string(status.code);
-      if (status.code == kExitBoot) why += " (Worker failed to boot.)";
-      if (status.code == kExitApp) why += " (App failed to load.)";
+      why += reason(status);
     }
     return fail_reload(why);
   }
-  if (!ever_ready_ && status.signal == 0 && (status.code == kExitBoot || status.code == kExitApp) && events_.halt)
-    return events_.halt(status.code);
-  back_off();
+  if (!halts(status)) back_off();
+}
+
+std::string Supervisor::reason(ExitStatus status) {
+  if (status.code == kExitBoot) return " (Worker failed to boot.)";
+  return status.code == kExitApp ? " (App failed to load.)" : "";
+}
+
+// Nobody has ever served, and it is of no use to try again.
+bool Supervisor::halts(ExitStatus status) {
+  if (ever_ready_ || status.signal != 0 || (status.code != kExitBoot && status.code != kExitApp) || !events_.halt)
+    return false;
+  events_.halt(status.code);
+  return true;
 }
 
 void Supervisor::back_off() {

@@ -31,6 +31,8 @@ void Supervisor::arm() {
 void Supervisor::tick() {
   loop_.update_now();
   gone_.clear();
+  std::erase_if(gone_molds_, [](const auto& mold) { return !mold->running(); });
+  if (children_) look_for_ends();
   const auto now = loop_.now_ms();
   for (std::size_t i = 0; i < workers_.size(); ++i) keep_deadline(*workers_[i], now);
   if (now - sampled_ms_ >= kSampleMs) {
@@ -52,6 +54,10 @@ void Supervisor::keep_deadline(WorkerProcess& worker, std::uint64_t now_ms) {
   worker.notes.due_ms = 0;
   if (worker.link().state() == State::Starting) {
     worker.notes.cause = "not ready within --boot-timeout";
+    if (Mold* mold = worker.mold(); mold != nullptr && !worker.notes.ending) {
+      mold->cause = worker.notes.cause;
+      mold->kill(SIGKILL);
+    }
   } else if (worker.notes.cause.empty() && worker.notes.was_ready) {
     worker.notes.cause = "not finished within --graceful-timeout";
     dispatcher_.fail_running(worker.link(), 503, "the worker had to end");

@@ -20,24 +20,25 @@ bool listed(std::string_view list, std::string_view name) {
 
 }  // namespace
 
-Hooks::Hooks(const worker::Context& context) : context_(context) {}
-
 bool Hooks::load() {
-  const auto set = context_.settings().get("hooks");
+  const auto set = settings_.get("hooks");
   bool any = false;
   for (const char* name : kHookNames) any |= listed(set, name);
   if (!any) return true;
-  const PyRef settings = settings_dict(context_.settings());
-  if (!settings) return false;
-  const PyRef loaded = call_boot("load_hooks", "OI", settings.get(), context_.worker_age());
+  const PyRef settings = settings_dict(settings_);
+  return settings && adopt(call_boot("load_hooks", "OI", settings.get(), worker_age_));
+}
+
+bool Hooks::adopt(const PyRef& loaded) {
   if (!loaded) return false;
-  // (worker, {name: function})
+  if (loaded.get() == Py_None) return true;
   worker_ = PyRef::borrow(PyTuple_GetItem(loaded.get(), 0));
   PyObject* functions = PyTuple_GetItem(loaded.get(), 1);
   by_name_ = PyRef::borrow(functions);
   if (!worker_ || functions == nullptr) return false;
   for (std::size_t i = 0; i < kHookNames.size(); ++i) {
-    if (listed(set, kHookNames[i])) functions_[i] = PyRef::borrow(PyDict_GetItemString(functions, kHookNames[i]));
+    if (listed(settings_.get("hooks"), kHookNames[i]))
+      functions_[i] = PyRef::borrow(PyDict_GetItemString(functions, kHookNames[i]));
   }
   return true;
 }

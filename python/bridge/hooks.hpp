@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "python/bridge/ref.hpp"
-#include "worker/context.hpp"
+#include "shm/wire/settings.hpp"
 
 namespace prefork::bridge {
 
@@ -16,12 +16,15 @@ enum class Hook { PostFork, PostWorkerInit, WorkerInt, WorkerAbort, WorkerExit, 
 class Hooks {
  public:
   // Which hooks the master found in the configuration file (the `hooks` setting).
-  explicit Hooks(const worker::Context& context);
+  Hooks(const wire::Settings& settings, unsigned worker_age) : settings_(settings), worker_age_(worker_age) {}
 
   bool wants(Hook hook) const { return functions_[static_cast<std::size_t>(hook)].get() != nullptr; }
 
   // Evaluates the configuration file in this process when it sets a hook that runs here. False with the Python error set.
   [[nodiscard]] bool load();
+
+  // Those that the mold has loaded, in a worker that it forked: (worker, {name: function}), or None. The same result.
+  [[nodiscard]] bool adopt(const PyRef& loaded);
 
   // Calls hook(worker). An error is logged: false. Does nothing when the hook is not set.
   bool run(Hook hook);
@@ -30,7 +33,8 @@ class Hooks {
   PyRef wrap(PyRef application, const char* interface);
 
  private:
-  const worker::Context& context_;
+  const wire::Settings& settings_;
+  unsigned worker_age_;
   PyRef worker_;   // the object that hooks are given
   PyRef by_name_;  // the functions as a dict
   std::array<PyRef, static_cast<std::size_t>(Hook::kCount)> functions_;

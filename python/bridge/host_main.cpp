@@ -1,6 +1,7 @@
 // _prefork_worker: the bridge as an extension module, for an environment whose python is another one than prefork-worker embeds.
 // prefork/_host.py runs in that python, loads the module that fits it and calls run(ATTACHMENT, PACKAGE-PARENT).
 #include <exception>
+#include <optional>
 
 #include "python/bridge/log.hpp"
 #include "python/bridge/ref.hpp"
@@ -16,10 +17,12 @@ PyObject* run(PyObject*, PyObject* args) {
   if (PyArg_ParseTuple(args, "ss:run", &text, &parent) == 0) return nullptr;
   try {
     const auto attachment = worker::Attachment::from_text(text);
-    bridge::adopt_process(worker::read_settings(attachment));
-    // Never taken down: what the application left behind may look at it until the process ends.
-    auto& context = *new worker::Context(attachment);
-    return PyLong_FromLong(bridge::run_worker(context, parent));
+    // Never taken down: what the application left behind may look at both until the process ends.
+    const auto& settings = *new wire::Settings(worker::read_settings(attachment));
+    auto& context = *new std::optional<worker::Context>;
+    bridge::adopt_process(settings);
+    if (!attachment.is_mold()) context.emplace(attachment);
+    return PyLong_FromLong(bridge::run_worker(attachment, settings, context, parent));
   } catch (const std::exception& error) {
     bridge::log(bridge::Level::Error, error.what());
     return PyLong_FromLong(bridge::kExitBoot);

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <optional>
 #include <stdexcept>
 
 #include "python/bridge/boot.hpp"
@@ -30,10 +31,11 @@ int run(int argc, char** argv) {
   bridge::adopt_process(settings);
   const std::string python = bridge::environment_python(settings);
   if (!bridge::embeds(python)) become_host(python, argv[1]);
-  worker::Context context(attachment);
-  bridge::set_title(settings, argc, argv);
+  std::optional<worker::Context> context;
+  if (!attachment.is_mold()) context.emplace(attachment);
+  bridge::set_title(settings, attachment, argc, argv);
   const bridge::Interpreter interpreter(settings);
-  return bridge::run_worker(context, bridge::package_parent());
+  return bridge::run_worker(attachment, settings, context, bridge::package_parent());
 }
 
 }  // namespace

@@ -104,6 +104,8 @@ void install_signals(Hooks& worker_hooks) {
   use_large_signal_stack();
 }
 
+void use_hooks(Hooks& worker_hooks) { hooks = &worker_hooks; }
+
 void on_stop(std::function<void()> function) { stop = std::move(function); }
 bool quitting() { return quit_came; }
 bool stopping() { return stop_came; }

@@ -10,8 +10,10 @@
 
 namespace prefork::bridge {
 
-// Installs the handlers and turns faulthandler on. Throws std::runtime_error.
+// Installs the handlers and turns faulthandler on. Throws std::runtime_error. `hooks` stay in use until the process ends.
 void install_signals(Hooks& hooks);
+// In a worker that was forked: the handlers are there, and run its hooks from now on.
+void use_hooks(Hooks& hooks);
 
 // What TERM calls, and QUIT too before it unwinds the main thread; at most one at a time. Empty: TERM exits at once.
 void on_stop(std::function<void()> stop);

@@ -3,6 +3,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -17,6 +18,7 @@
 #include "python/bridge/interface.hpp"
 #include "python/bridge/interpreter.hpp"
 #include "python/bridge/log.hpp"
+#include "python/bridge/mold.hpp"
 #include "python/bridge/signals.hpp"
 #include "worker/privileges.hpp"
 
@@ -42,65 +44,136 @@ int boot_failure() {
   return kExitApp;
 }
 
-int boot_and_serve(worker::Context& context, Hooks& hooks) {
-  const auto& settings = context.settings();
-  const PyRef all = settings_dict(settings);
-  if (!all || !call_boot("prepare_logging", "(O)", all.get()) || !hooks.load()) return boot_failure();
-  hooks.run(Hook::PostFork);
+struct Loaded {
+  PyRef application;
+  wire::Interface interface = wire::Interface::Wsgi;
+};
+
+// False with the Python error set.
+bool load_application(const wire::Settings& settings, Loaded& loaded) {
   const std::string spec(settings.get("app"));
-  PyRef application = call_boot("load_application", "sO", spec.c_str(), settings.flag("factory") ? Py_True : Py_False);
-  if (!application) return boot_failure();
-  if (spec.empty() && context.worker_id() <= 1)
+  loaded.application = call_boot("load_application", "sO", spec.c_str(), settings.flag("factory") ? Py_True : Py_False);
+  return loaded.application && find_interface(loaded.application.get(), settings, loaded.interface);
+}
+
+int serve_loaded(worker::Context& context, Hooks& hooks, Loaded& loaded) {
+  if (context.settings().get("app").empty() && context.worker_id() <= 1)
     log(Level::Info, "No application was named: serving the demonstration page");
-  auto interface = wire::Interface::Wsgi;
-  if (!find_interface(application.get(), settings, interface)) return boot_failure();
-  application = hooks.wrap(std::move(application), name_of(interface));
+  PyRef application = hooks.wrap(std::move(loaded.application), name_of(loaded.interface));
   if (!application) return boot_failure();
   Startup startup{context, hooks, std::move(application)};
-  return serve(interface, startup);
+  const int status = serve(loaded.interface, startup);
+  on_stop(nullptr);
+  return status;
+}
+
+// Signal handlers look at it until the process ends.
+Hooks& make_hooks(const wire::Settings& settings, unsigned age) { return *new Hooks(settings, age); }
+
+int boot_and_serve(worker::Context& context) {
+  const auto& settings = context.settings();
+  Hooks& hooks = make_hooks(settings, context.worker_age());
+  install_signals(hooks);
+  watch_forks();
+  const PyRef all = settings_dict(settings);
+  int status = kExitBoot;
+  Loaded loaded;
+  if (!all || !call_boot("prepare_logging", "(O)", all.get()) || !hooks.load()) {
+    status = boot_failure();
+  } else {
+    hooks.run(Hook::PostFork);
+    status = load_application(settings, loaded) ? serve_loaded(context, hooks, loaded) : boot_failure();
+  }
+  hooks.run(Hook::WorkerExit);
+  return status;
+}
+
+// Ties this process to the master, whose child it is by now.
+void die_with_master(const wire::Settings& settings) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  // The master may have died before that line: its process id says so.
+  const long master = settings.number("master_pid");
+  if (master != 0 && ::getppid() != static_cast<pid_t>(master)) ::_exit(kExitOk);
+}
+
+// The bytes that the kernel shows as the command line.
+char* title_start = nullptr;
+std::size_t title_room = 0;
+
+void show_title(const wire::Settings& settings, bool mold) {
+  ::prctl(PR_SET_NAME, mold ? "prefork-mold" : "prefork-worker");
+  if (title_start == nullptr) return;
+  const std::string title = std::string(mold ? "prefork: mold [" : "prefork: worker [") +
+                            std::string(settings.get("proc_name", "prefork")) + "]";
+  std::memset(title_start, 0, title_room);
+  std::memcpy(title_start, title.data(), std::min(title.size(), title_room));
+}
+
+int fork_and_serve(const worker::Attachment& own, const wire::Settings& settings,
+                   std::optional<worker::Context>& context) {
+  show_title(settings, true);
+  shm::UniqueFd channel(worker::out_of_the_way(own.side_fd));
+  ::close(own.settings_fd);
+  install_signals(make_hooks(settings, 0));  // none: those of workers run in workers
+  const PyRef all = settings_dict(settings);
+  if (!all || !call_boot("prepare_logging", "(O)", all.get())) return boot_failure();
+  const PyRef mold_hooks = call_boot("make_mold", "(O)", all.get());
+  Loaded loaded;
+  if (!mold_hooks || !load_application(settings, loaded)) return boot_failure();
+  const std::string loop(settings.get("asgi_loop", "auto"));
+  if (!call_boot("settle", "ss", name_of(loaded.interface), loop.c_str()))
+    return boot_failure();
+  auto& mold = *new Mold(std::move(channel), mold_hooks.share(), settings);  // its end tells the master of ours
+  const auto forked = mold.serve();
+  if (!forked) return kExitOk;
+  watch_forks();
+  die_with_master(settings);
+  show_title(settings, false);
+  context.emplace(*forked, settings);
+  Hooks& hooks = make_hooks(settings, forked->worker_age);
+  use_hooks(hooks);
+  const PyRef mine = PyRef::steal(PyObject_CallMethod(mold_hooks.get(), "worker_hooks", "I", forked->worker_age));
+  int status = kExitBoot;
+  if (!hooks.adopt(mine)) {
+    status = boot_failure();
+  } else {
+    hooks.run(Hook::PostFork);
+    status = serve_loaded(*context, hooks, loaded);
+  }
+  hooks.run(Hook::WorkerExit);
+  return status;
 }
 
 }  // namespace
 
 void adopt_process(const wire::Settings& settings) {
   worker::drop_privileges(settings);  // first: a change of user forgets who our parent's death is to tell
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  ::prctl(PR_SET_NAME, "prefork-worker");
   // The master's to act on: until Python has handlers for them they must not end us.
   for (const int number : {SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH}) ::signal(number, SIG_IGN);
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  // The master may have died before the first line: its process id says so.
-  const long master = settings.number("master_pid");
-  if (master != 0 && ::getppid() != static_cast<pid_t>(master)) ::_exit(kExitOk);
+  ::prctl(PR_SET_NAME, "prefork-worker");
+  die_with_master(settings);
 }
 
-void set_title(const wire::Settings& settings, int argc, char** argv) {
-  const std::string title = "prefork: worker [" + std::string(settings.get("proc_name", "prefork")) + "]";
-  char* const start = argv[0];
-  const auto room = static_cast<std::size_t>(argv[argc - 1] + std::strlen(argv[argc - 1]) - start);
-  std::memset(start, 0, room);
-  std::memcpy(start, title.data(), std::min(title.size(), room));
+void set_title(const wire::Settings& settings, const worker::Attachment& attachment, int argc, char** argv) {
+  title_start = argv[0];
+  title_room = static_cast<std::size_t>(argv[argc - 1] + std::strlen(argv[argc - 1]) - title_start);
+  show_title(settings, attachment.is_mold());
 }
 
-int run_worker(worker::Context& context, const std::string& package_parent) {
-  const auto& settings = context.settings();
+int run_worker(const worker::Attachment& attachment, const wire::Settings& settings,
+               std::optional<worker::Context>& context, const std::string& package_parent) {
   set_log_level(settings.get("loglevel", "info"));
-  int status = kExitBoot;
   try {
     prepare_interpreter(settings);
     load_boot(package_parent);
-    Hooks hooks(context);
-    install_signals(hooks);
-    watch_forks();
-    status = boot_and_serve(context, hooks);
-    on_stop(nullptr);
-    hooks.run(Hook::WorkerExit);
+    return attachment.is_mold() ? fork_and_serve(attachment, settings, context) : boot_and_serve(*context);
   } catch (const std::exception& error) {
     log(Level::Error, std::string("Worker failed to boot: ") + error.what());
   }
-  return status;
+  return kExitBoot;
 }
 
 }  // namespace prefork::bridge

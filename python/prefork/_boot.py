@@ -228,3 +228,16 @@ def wrap_application(application, interface, worker, functions):
     from prefork import _hooks
 
     return _hooks.wrap_application(application, interface, worker, functions)
+
+
+def make_mold(settings):
+    """What a process that forks workers needs of Python: its hooks."""
+    from prefork._mold import Mold
+
+    return Mold(settings)
+
+
+def settle(interface, loop_kind):
+    from prefork._mold import settle
+
+    settle(interface, loop_kind)

@@ -1,7 +1,7 @@
 """Hook functions of a configuration file, and the objects that they are given: server, worker, req, resp.
 
-The attributes are those that published configuration files use. In a worker load() makes the objects; the hook process
-(_hook_process.py) makes its own of the same classes.
+The attributes are those that published configuration files use. In a worker load() makes the objects; the process that runs the
+master's hooks (_master_hooks.py) makes its own of the same classes.
 """
 
 import inspect
@@ -139,14 +139,19 @@ def load(settings, age):
     names = [name for name in settings["hooks"].split(",") if name in IN_WORKER]
     found = config_file.load_hooks(settings["config_kind"], settings["config_path"], names)
     server, worker = objects(settings["config_json"], int(settings["master_pid"]), os.getpid(), age)
-    functions = dict(found)
+    return worker, worker_functions(found, server)
+
+
+def worker_functions(found, server):
+    """{hook: function of the worker} of those among the hooks that run in a worker."""
+    functions = {name: hook for name, hook in found.items() if name in IN_WORKER}
     for name in ("post_fork", "worker_exit"):
         if name in found:
             functions[name] = _with_server(found[name], server)
     for name in ("worker_int", "worker_abort"):
         if name in found:
             functions[name] = _ending(found[name], aborted=name == "worker_abort")
-    return worker, functions
+    return functions
 
 
 def _with_server(hook, server):

@@ -156,7 +156,23 @@ class Server:
         return found
 
     def workers(self):
-        return self.tree()[1:]
+        """All below the master but molds, and what has left its session: who removes the files of a master that was killed."""
+        others = self.molds()
+        for pid in self.tree()[1:]:
+            with contextlib.suppress(OSError):
+                if os.getsid(pid) != self.pid:
+                    others.append(pid)
+        return [pid for pid in self.tree()[1:] if pid not in others]
+
+    def molds(self):
+        """Those that workers are forked from; a worker that is just being forked still looks like one."""
+        return [pid for pid in self.tree()[1:] if self._name(pid) == "prefork-mold"]
+
+    @staticmethod
+    def _name(pid):
+        with contextlib.suppress(OSError):
+            return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+        return ""
 
     def descriptors(self, pid=None):
         """What the descriptors of a process are, as the kernel tells it."""

@@ -1,0 +1,74 @@
+#include "master/process/spawn.hpp"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <string_view>
+#include <system_error>
+
+extern char** environ;
+
+namespace prefork::process {
+namespace {
+
+// The first of two equal names is what a process sees.
+bool replaced(std::string_view pair, const std::vector<std::string>& by) {
+  const auto name = pair.substr(0, pair.find('=') + 1);
+  return std::any_of(by.begin(), by.end(), [name](const std::string& one) { return one.starts_with(name); });
+}
+
+std::vector<char*> environment_of(const WorkerCommand& command) {
+  std::vector<char*> environment;
+  for (char** one = environ; *one != nullptr; ++one) {
+    if (!replaced(*one, command.environment)) environment.push_back(*one);
+  }
+  for (const auto& one : command.environment) environment.push_back(const_cast<char*>(one.c_str()));
+  environment.push_back(nullptr);
+  return environment;
+}
+
+}  // namespace
+
+shm::UniqueFd settings_file(const wire::Settings& settings) {
+  shm::UniqueFd fd(::memfd_create("prefork-settings", MFD_CLOEXEC));
+  if (!fd) throw std::system_error(errno, std::system_category(), "memory for a worker's settings");
+  const std::string text = settings.encode();
+  if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+    throw std::system_error(errno, std::system_category(), "writing a worker's settings");
+  }
+  return fd;
+}
+
+std::string attachment_text(const shm::Geometry& geometry, std::span<const int, 7> numbers) {
+  std::string text = geometry.to_text();
+  for (const int number : numbers) text.append(1, ',').append(std::to_string(number));
+  return text;
+}
+
+void spawn(net::Loop& loop, net::UvHandle<uv_process_t>& handle, const WorkerCommand& command,
+           const std::string& attachment, std::span<const int> descriptors, uv_exit_cb exited) {
+  std::array<char*, 3> arguments{const_cast<char*>(command.executable.c_str()), const_cast<char*>(attachment.c_str()),
+                                 nullptr};
+  std::vector<char*> environment = environment_of(command);
+  std::vector<int> inherited{0, command.stdout_fd, command.stderr_fd};
+  inherited.insert(inherited.end(), descriptors.begin(), descriptors.end());
+  std::vector<uv_stdio_container_t> stdio(inherited.size());
+  for (std::size_t i = 0; i < stdio.size(); ++i) {
+    stdio[i].flags = UV_INHERIT_FD;
+    stdio[i].data.fd = inherited[i];
+  }
+  uv_process_options_t options{};
+  options.file = command.executable.c_str();
+  options.args = arguments.data();
+  options.env = environment.data();
+  options.stdio = stdio.data();
+  options.stdio_count = static_cast<int>(stdio.size());
+  options.exit_cb = exited;
+  const int error = uv_spawn(loop.uv(), handle.get(), &options);
+  if (error != 0) throw std::system_error(-error, std::system_category(), "starting " + command.executable);
+}
+
+}  // namespace prefork::process

@@ -1,0 +1,42 @@
+// How a process of the worker's executable is started: its settings, environment and output, and the descriptors that it is attached to.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "master/net/loop.hpp"
+#include "shm/fd.hpp"
+#include "shm/layout.hpp"
+#include "shm/wire/settings.hpp"
+
+namespace prefork::process {
+
+struct WorkerCommand {
+  std::string executable;
+  std::vector<std::string> environment;  // KEY=VALUE, in place of ours
+  wire::Settings settings;
+  int stdout_fd = 1;  // what the worker gets as its own; borrowed
+  int stderr_fd = 2;
+  bool preload = false;  // a mold forks the workers
+};
+
+struct ExitStatus {
+  int code = 0;
+  int signal = 0;
+};
+
+// The settings as a file that the process reads to its end. Throws std::system_error.
+shm::UniqueFd settings_file(const wire::Settings& settings);
+
+// The one argument of such a process (worker::Attachment): region, own bell, the master's bell, side socket, settings, id, age.
+std::string attachment_text(const shm::Geometry& geometry, std::span<const int, 7> numbers);
+
+// The first descriptor behind the standard ones.
+constexpr int kFirstFd = 3;
+
+// Starts it; `descriptors` become kFirstFd and so on there. Throws std::system_error. `handle->data` may be set before.
+void spawn(net::Loop& loop, net::UvHandle<uv_process_t>& handle, const WorkerCommand& command,
+           const std::string& attachment, std::span<const int> descriptors, uv_exit_cb exited);
+
+}  // namespace prefork::process

@@ -1,0 +1,69 @@
+"""The hooks of the master, which has no Python: on_starting, on_reload, when_ready, pre_fork, child_exit, nworkers_changed, pre_exec,
+on_exit. They run in a process of their own (_hook_process.py) or, with --preload, in the one that workers are forked from (_mold.py).
+
+A call is a line of JSON, and so is its answer:
+{"id": 7, "hook": "child_exit", "workers": {"PID": AGE, …}, "wanted": 4, "worker": [PID, AGE], "arguments": […]}
+{"id": 7, "error": null}
+"""
+
+import json
+import traceback
+
+from prefork import _hooks, _logging, config as config_file
+
+
+class MasterHooks:
+    def __init__(self, settings, kind, path, names, master_pid):
+        self.server, _ = _hooks.objects(settings, master_pid)
+        self.functions = config_file.load_hooks(kind, path, names)
+        self._unborn = None  # what pre_fork was given last: the next worker
+
+    def call(self, message):
+        name = message["hook"]
+        arguments = [self.server]
+        if message.get("worker"):
+            arguments.append(self._worker(*message["worker"]))
+        self._look(message)
+        arguments.extend(message.get("arguments", ()))
+        if name == "pre_fork":
+            self._unborn = arguments[1]
+        elif name == "child_exit":
+            self.server.WORKERS.pop(message["worker"][0], None)
+        self.functions[name](*arguments)
+
+    def worker_born(self, age, pid):
+        """The worker's object, now with its process id."""
+        worker, self._unborn = self._unborn, None
+        if worker is None or worker.age != age:
+            worker = self._worker(pid, age)
+        worker.pid = pid
+        self.server.WORKERS[pid] = worker
+        self.server.worker_age = max(self.server.worker_age, age)
+        return worker
+
+    def _look(self, message):
+        """What the master says of its workers; objects that hooks have seen stay the same objects."""
+        now = {int(pid): age for pid, age in message["workers"].items()}
+        self.server.WORKERS = {pid: self._worker(pid, age) for pid, age in now.items()}
+        self.server.num_workers = message["wanted"]
+        self.server.worker_age = max([self.server.worker_age, *now.values()])
+
+    def _worker(self, pid, age):
+        return self.server.WORKERS.get(pid) or _hooks.Worker(self.server.cfg, self.server.log, pid, age, self.server.pid)
+
+
+def answer(hooks, line):
+    """Runs the hook that the line calls; the line to answer with. An exception is logged."""
+    message = json.loads(line)
+    error = None
+    try:
+        hooks.call(message)
+    except BaseException as problem:  # also sys.exit() in a hook
+        error = describe(problem, "Exception in the hook " + message["hook"])
+    return json.dumps({"id": message["id"], "error": error})
+
+
+def describe(problem, what):
+    """Logs the exception that is being handled; its last line."""
+    _logging.Logger().error("%s\n%s", what, traceback.format_exc().rstrip())
+    return f"{type(problem).__name__}: {problem}"
