@@ -37,7 +37,7 @@ void Inbox::accept(const shm::Record& record) {
   }
   if (record.tag.slot >= streams_.size()) return;
   Stream& stream = streams_[record.tag.slot];
-  if (!stream.open || stream.generation != record.tag.generation) return;  // its request is over
+  if (!stream.open || stream.generation != record.tag.generation) return accept_early(record);
   switch (kind) {
     case wire::Kind::Body:
       if (!record.payload.empty()) {
@@ -62,6 +62,16 @@ void Inbox::accept(const shm::Record& record) {
   list(stream, record.tag.slot);
 }
 
+// For a request that is over, or for one that nobody has taken yet: of that the client's half-close alone is said before.
+void Inbox::accept_early(const shm::Record& record) {
+  wire::CancelRecord cancel;
+  if (static_cast<wire::Kind>(record.tag.kind) != wire::Kind::Cancel || !wire::read_record(record.payload, cancel) ||
+      cancel.reason != wire::CancelReason::HalfClosed)
+    return;
+  for (Waiting& waiting : heads_)
+    waiting.half_closed |= waiting.slot == record.tag.slot && waiting.generation == record.tag.generation;
+}
+
 void Inbox::accept_head(const shm::Record& record) {
   const auto [kind, flags, slot, generation] = record.tag;
   if (slot >= channel_.claims.slots()) {
@@ -75,11 +85,11 @@ void Inbox::accept_head(const shm::Record& record) {
     stream.head_generation = generation;
     stream.head.insert(stream.head.end(), record.payload.begin(), record.payload.end());
     if ((flags & wire::kMore) != 0) return;
-    heads_.push_back({slot, generation, std::move(stream.head)});
+    heads_.push_back({slot, generation, std::move(stream.head), false});
     stream.head = {};
     return;
   }
-  heads_.push_back({slot, generation, spare()});
+  heads_.push_back({slot, generation, spare(), false});
   heads_.back().payload.assign(record.payload.begin(), record.payload.end());
 }
 
@@ -121,6 +131,7 @@ bool Inbox::take(Job& job) {
     Stream& stream = open_stream(job.slot, job.generation);
     const auto flags = job.view.head().flags;
     stream.body_ended = (flags & wire::kBodyComplete) != 0 || (flags & wire::kHasBody) == 0;
+    stream.half_closed = waiting.half_closed || (flags & wire::kHalfClosed) != 0;
     return true;
   }
   return false;

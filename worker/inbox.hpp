@@ -92,10 +92,12 @@ class Inbox {
     std::uint32_t slot;
     std::uint32_t generation;
     Buffer payload;
+    bool half_closed = false;  // heard while it waited
   };
 
   void accept(const shm::Record& record);
   void accept_head(const shm::Record& record);
+  void accept_early(const shm::Record& record);
   void accept_message(Stream& stream, const shm::Record& record);
   void accept_close(Stream& stream, std::span<const std::byte> payload);
   Stream& open_stream(std::uint32_t slot, std::uint32_t generation);

@@ -73,6 +73,7 @@ void Connection::on_readable() {
         websocket_->feed(std::span<char>(buffer).first(result.bytes));
       } else {
         consume(std::span<const char>(buffer).first(result.bytes));
+        submit_streamed();
       }
       break;
     case net::Io::WouldBlock: break;
@@ -207,6 +208,8 @@ void Connection::on_eof() {
   half_close_due_ms_ = site_.loop.now_ms() + kHalfCloseMs;
   for (auto& exchange : exchanges_) {
     if (exchange->link != nullptr) exchange->link->send_half_closed(*exchange);
+    // For whoever gets it, now or when it is taken back and sent again.
+    if (exchange->request.finished()) exchange->request.set_flags(exchange->request.head.flags | wire::kHalfClosed);
   }
 }
 

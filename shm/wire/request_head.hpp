@@ -25,6 +25,7 @@ enum RequestFlags : std::uint8_t {
   kWebSocket = 16,         // a valid WebSocket handshake
   kUnixPeer = 32,          // the client came over a unix socket: client is empty, server is the socket's path
   kTrailersAccepted = 64,  // the client sent TE: trailers
+  kHalfClosed = 128,       // the client has ended its side before this was sent to a worker
 };
 
 struct RequestHead {

@@ -201,8 +201,8 @@ void FakeMaster::credit(std::uint32_t slot, std::uint64_t bytes) {
   put(wire::Kind::Credit, 0, slot, {reinterpret_cast<const std::byte*>(&record), sizeof record});
 }
 
-void FakeMaster::cancel(std::uint32_t slot) {
-  const wire::CancelRecord record;
+void FakeMaster::cancel(std::uint32_t slot, wire::CancelReason reason) {
+  const wire::CancelRecord record{reason, 0};
   put(wire::Kind::Cancel, 0, slot, {reinterpret_cast<const std::byte*>(&record), sizeof record});
 }
 

@@ -70,7 +70,7 @@ class FakeMaster {
   std::uint32_t send(const wire::RequestBuilder& request);
   void body(std::uint32_t slot, std::string_view bytes, bool end, bool abort = false);
   void credit(std::uint32_t slot, std::uint64_t bytes);
-  void cancel(std::uint32_t slot);
+  void cancel(std::uint32_t slot, wire::CancelReason reason = wire::CancelReason::ClientGone);
   void drain();
   bool revoke(std::uint32_t slot);
   // Grants reply credit by itself as bytes arrive, as a fast client's connection does. On unless a test turns it off.

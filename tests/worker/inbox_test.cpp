@@ -136,6 +136,16 @@ TEST_F(InboxTest, CreditAndCancelReachTheirStream) {
   EXPECT_EQ(inbox.changed(), std::vector<std::uint32_t>{slot});
 }
 
+TEST_F(InboxTest, AHalfCloseThatComesBeforeTheRequestIsTakenIsKept) {
+  const auto first = master.send(Ask{});
+  const auto second = master.send(Ask{});
+  master.cancel(second, wire::CancelReason::HalfClosed);
+  EXPECT_EQ(take().slot, first);
+  EXPECT_FALSE(inbox.stream(first).half_closed);
+  EXPECT_EQ(take().slot, second);
+  EXPECT_TRUE(inbox.stream(second).half_closed);
+}
+
 TEST_F(InboxTest, AHeadThatMakesNoSenseBreaksIt) {
   auto request = build(Ask{});
   request.head.path = {~0u, 7};
