@@ -91,6 +91,9 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   void give_up_unread();
   bool hand_over_stalled();
   void submit_ready();
+  void submit_streamed();
+  // Bodies are whole before an application sees them.
+  bool collects() const { return site_.sync_workers() && site_.buffers.collect; }
   void send_continue();
   bool wants_input() const;
   bool look_ahead_full() const { return exchanges_.size() >= site_.buffers.pipeline; }

@@ -94,21 +94,27 @@ void Connection::on_head_done() {
   if (site_.observer != nullptr) {
     if (const Refusal refusal = site_.observer->on_head(exchange, peer_)) return refuse(refusal);
   }
-  if (parser_.upgrade() && !site_.sync_workers() && !read_upgrade(exchange)) return;
+  if (parser_.upgrade() && site_.may_speak_websocket() && !read_upgrade(exchange)) return;
   exchange.request.finish();
   if (site_.observer != nullptr && site_.observer->answers() && answer_here()) return;
   if (!parser_.body_expected()) return;  // MessageDone follows at once
-  const bool collect = site_.sync_workers() && site_.buffers.collect;
-  if (collect) {
+  if (collects()) {
     if (exchange.expects_continue) send_continue();
     return;
   }
   exchange.submitted = false;
-  submit_ready();
+  if (exchange.expects_continue)
+    submit_ready();  // or nothing will follow; else what is here goes along: submit_streamed()
+}
+
+// A request whose body the application takes as it comes starts when everything that the socket had of it is parsed: most bodies are
+// whole then, and cross with their head.
+void Connection::submit_streamed() {
+  if (reading_ != nullptr && !reading_->submitted && reading_->request.finished() && !collects()) submit_ready();
 }
 
 // A WebSocket handshake is judged before an application sees it. False: it was refused. Applications that cannot speak WebSocket
-// get the request as any other.
+// get the request as any other, and so does one of which nobody knows yet whether it can, when the handshake is not valid.
 bool Connection::read_upgrade(H1Exchange& exchange) {
   std::vector<WsField> fields;
   for (const auto& field : exchange.request.fields())
@@ -117,6 +123,7 @@ bool Connection::read_upgrade(H1Exchange& exchange) {
   const auto& head = exchange.request.head;
   WsRequest handshake = read_ws_request(exchange.request.text(head.method_name), head.http_version, fields,
                                         site_.websocket.deflate ? &wishes : nullptr);
+  if (handshake.verdict != WsRequest::Verdict::Valid && site_.sync_workers()) return true;
   switch (handshake.verdict) {
     case WsRequest::Verdict::NotWebSocket: return true;
     case WsRequest::Verdict::BadRequest: refuse({400, handshake.reason}); return false;
@@ -165,8 +172,7 @@ void Connection::on_body(std::span<const char> piece) {
   }
   PREFORK_FAULT_POINT("master.collect");
   if (!exchange.body) {
-    const bool to_file = site_.buffers.collect && site_.sync_workers();
-    const net::Spool::Limits limits{site_.buffers.request_memory, to_file ? ~std::uint64_t{0} : 0};
+    const net::Spool::Limits limits{site_.buffers.request_memory, collects() ? ~std::uint64_t{0} : 0};
     exchange.body = std::make_unique<net::Spool>(site_.loop, site_.request_spools, limits, [this, &exchange] {
       if (exchange.body->failed()) exchange.body_aborted = true;
       site_.dispatcher.body_arrived(exchange);
@@ -217,14 +223,14 @@ void Connection::submit_ready() {
     H1Exchange& exchange = *exchanges_[i];
     const bool last_arriving = &exchange == reading_;
     const bool streamed = last_arriving && exchange.request.finished() &&
-                          (!(site_.sync_workers() && site_.buffers.collect) ||
-                           (exchange.body && exchange.body->stuck()) || exchange.stalled);
+                          (!collects() || (exchange.body && exchange.body->stuck()) || exchange.stalled);
     if (last_arriving && !streamed) return;
     if (!exchange.submitted && !exchange.ended) {
       if (i != 0 && (!exchange.safe() || !only_safe_before)) return;
       exchange.submitted = true;
       std::uint8_t flags = exchange.request.head.flags;
       if (exchange.body_whole && (!exchange.body || exchange.body->empty())) flags |= wire::kBodyComplete;
+      if (state_ == State::HalfClosed) flags |= wire::kHalfClosed;
       exchange.request.set_flags(flags);
       site_.dispatcher.submit(exchange);
       if (state_ == State::Closed || i >= exchanges_.size() || exchanges_[i].get() != &exchange)

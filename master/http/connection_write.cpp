@@ -414,6 +414,7 @@ void Connection::finish_front() {
     std::vector<char> bytes;
     bytes.swap(leftover_);
     consume(bytes);
+    submit_streamed();
   }
 }
 

@@ -20,6 +20,7 @@
 #include "python/bridge/log.hpp"
 #include "python/bridge/mold.hpp"
 #include "python/bridge/signals.hpp"
+#include "shm/heap.hpp"
 #include "worker/privileges.hpp"
 
 namespace prefork::bridge {
@@ -166,6 +167,7 @@ void set_title(const wire::Settings& settings, const worker::Attachment& attachm
 int run_worker(const worker::Attachment& attachment, const wire::Settings& settings,
                std::optional<worker::Context>& context, const std::string& package_parent) {
   set_log_level(settings.get("loglevel", "info"));
+  shm::raise_trim_threshold();
   try {
     prepare_interpreter(settings);
     load_boot(package_parent);

@@ -63,6 +63,18 @@ async def echo(scope, receive, send, *_):
 
 
 @http
+async def pieces(scope, receive, send, *_):
+    """The lengths of the events that the body came in."""
+    lengths = []
+    while (event := await receive())["type"] == "http.request":
+        lengths.append(len(event["body"]))
+        EVENTS[:] = lengths
+        if not event["more_body"]:
+            break
+    await answer(send, lengths)
+
+
+@http
 async def scope(scope, receive, send, *_):
     await answer(send, shown(scope))
 

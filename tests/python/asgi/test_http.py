@@ -58,6 +58,24 @@ def test_bodies_arrive_whole(server, size):
     assert server.post("/echo", body[:size]).body == body[:size]
 
 
+@pytest.mark.parametrize("size", [1, 1000, 60_000])
+def test_body_that_came_with_its_head_is_one_event(server, size):
+    body = b"b" * size
+    for head in (b"Content-Length: %d\r\n\r\n%s" % (size, body), b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (size, body)):
+        answer = server.raw(b"POST /pieces HTTP/1.1\r\nHost: h\r\nConnection: close\r\n" + head)
+        if size < 2000:  # else the kernel may hand it over in parts
+            assert answer.endswith(b"[%d]" % size)
+        assert sum(json.loads(answer.rpartition(b"\r\n\r\n")[2])) == size
+
+
+def test_application_starts_before_a_slow_body_is_whole(server):
+    with server.connect() as client:
+        client.sendall(b"POST /pieces HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 10\r\n\r\nfirst")
+        until(lambda: ask(server, "/events") == [5], "the first piece")
+        client.sendall(b"other")
+        assert client.makefile("rb").read().endswith(b"[5, 5]")
+
+
 def test_chunked_body_arrives_whole(server):
     with contextlib.closing(server.client()) as client:
         client.request("POST", "/echo", iter([b"one", b"two" * 100_000]), {"Transfer-Encoding": "chunked"}, encode_chunked=True)
@@ -137,10 +155,11 @@ def test_request_of_a_client_that_left_is_cancelled_after_a_grace_period(serve):
 
 
 def test_half_closed_client_is_answered_after_http_disconnect(server):
-    with server.connect() as client:
-        client.sendall(b"GET /halfway HTTP/1.1\r\nHost: h\r\n\r\n")
-        client.shutdown(socket.SHUT_WR)
-        assert client.makefile("rb").read().endswith(b"http.disconnect")
+    for count in (1, 1, 1, 2) * 5:  # it is heard while a request waits, too
+        with server.connect() as client:
+            client.sendall(b"GET /halfway HTTP/1.1\r\nHost: h\r\n\r\n" * count)
+            client.shutdown(socket.SHUT_WR)
+            assert client.makefile("rb").read().count(b"http.disconnect") == count
 
 
 def test_upload_that_nobody_receives_is_held_back(serve):

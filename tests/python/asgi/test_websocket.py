@@ -103,3 +103,12 @@ def test_application_closes_with_code_and_reason_and_can_send_no_more(serve):
     with connect(server, "/close/4002/enough") as client:
         assert client.receive() == (CLOSE, struct.pack(">H", 4002) + b"enough")
     assert "the WebSocket is closed" in until(lambda: events(server), "the error")[0]
+
+
+def test_handshake_that_comes_before_the_application_is_loaded(serve):
+    server = serve("asgi_late:app", ready=None)
+    until(lambda: "Booting worker" in server.log(), "the worker")
+    with server.connect() as client:
+        client.sendall(b"GET /echo HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+        (server.folder / "gate").touch()
+        assert client.makefile("rb").readline() == b"HTTP/1.1 101 Switching Protocols\r\n"
