@@ -34,7 +34,7 @@ class AdminPort {
     std::unique_ptr<net::BoundSocket> socket;
     std::unique_ptr<net::Listener> listener;
   };
-  void open(const std::string& address, bool metrics, bool health, const Config& config);
+  void open(const std::string& text, bool metrics, bool health, const Config& config);
 
   net::Loop& loop_;
   net::DeadlineWheel& wheel_;
