@@ -42,7 +42,8 @@ struct Config {
   int workers = 1;                    // `auto` is resolved while loading
   std::string worker_class = "auto";  // as given; what it means is in `interface` and `asgi_loop`
   int threads = 1;
-  int worker_connections = 1000;  // ASGI requests in flight per worker
+  int worker_connections = 1000;          // ASGI requests in flight per worker
+  std::uint64_t shared_memory = 1 << 20;  // prefork.shared; 0: none
   int max_requests = 0;
   int max_requests_jitter = 0;
   Milliseconds max_lifetime{0};

@@ -40,6 +40,13 @@ const Setting kSettings[] = {
      .min = 1,
      .compat = Compat::Should,
      .help = "Requests that an ASGI worker has in flight at most."},
+    {.name = "shared_memory",
+     .flags = "--shared-memory",
+     .field = &Config::shared_memory,
+     .meta = "SIZE",
+     .help =
+         "Memory for prefork.shared: counters and small values that all workers see and that outlive them. It is taken "
+         "as it is used. 0: none."},
     {.name = "max_requests",
      .flags = "--max-requests",
      .also = "--limit-max-requests",

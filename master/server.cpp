@@ -12,6 +12,7 @@
 #include "master/process/title.hpp"
 #include "master/server_core.hpp"
 #include "master/worker_command.hpp"
+#include "shm/shared_table.hpp"
 #include "version.hpp"
 
 namespace prefork {
@@ -27,8 +28,9 @@ Server::Server(CommandLine line)
              [this](int fd, net::Peer peer, const net::BoundSocket& local) { accept(fd, std::move(peer), local); }),
       site_(loop_, wheel_, dispatcher_),
       admin_(loop_, wheel_, dispatcher_, log_, [this]() -> const serve::SiteObserver& { return *observer_; }),
+      shared_(config_.shared_memory != 0 ? shm::SharedTable::create(config_.shared_memory) : shm::UniqueFd()),
       supervisor_(
-          loop_, dispatcher_, log_, worker_command_of(config_, logs_), supervisor_policy_of(config_),
+          loop_, dispatcher_, log_, worker_command_of(config_, logs_, shared_.get()), supervisor_policy_of(config_),
           {[this] { started(); }, [this](int code) { halt(code); },
            [this](int, unsigned age) {
              metrics_.worker_started();

@@ -112,6 +112,7 @@ class Server {
   std::unique_ptr<process::HookProcess> hooks_;  // null: no hook of the master is set, or the mold has them
   std::vector<std::unique_ptr<process::HookProcess>>
       retired_hooks_;  // those of earlier configurations, until they have ended
+  shm::UniqueFd shared_;  // the memory of prefork.shared, for all generations of workers; never looked into here
   process::Supervisor supervisor_;
   std::optional<process::ControlSocket> control_;
   std::unique_ptr<process::Pidfile> pidfile_;

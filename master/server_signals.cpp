@@ -198,7 +198,7 @@ void Server::begin_reload(CommandLine fresh) {
   }
   start_hooks(fresh.config);          // the new functions hear of the reload and of its workers
   if (hooks_) run_hook("on_reload");  // a mold runs it before it forks anybody
-  const auto command = worker_command_of(fresh.config, logs_);
+  const auto command = worker_command_of(fresh.config, logs_, shared_.get());
   const auto policy = supervisor_policy_of(fresh.config);
   supervisor_.reload(command, policy, [this, fresh = std::move(fresh)](const std::string& failure) mutable {
     if (failure.empty()) {

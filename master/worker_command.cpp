@@ -81,7 +81,7 @@ void set_asgi(const Config& config, wire::Settings& settings) {
 
 }  // namespace
 
-process::WorkerCommand worker_command_of(const Config& config, const Logs& logs) {
+process::WorkerCommand worker_command_of(const Config& config, const Logs& logs, int shared_fd) {
   process::WorkerCommand command;
   command.executable = std::filesystem::path(process::own_executable()).parent_path().string() +
                        (config.builtin_app == "echo" ? "/prefork-echo" : "/prefork-worker");
@@ -89,6 +89,8 @@ process::WorkerCommand worker_command_of(const Config& config, const Logs& logs)
   set_application(config, command.settings);
   set_running(config, command.settings);
   set_asgi(config, command.settings);
+  command.shared_fd = shared_fd;
+  if (shared_fd >= 0) command.settings.set("shared_fd", std::to_string(process::kSharedFd));
   command.environment = config.raw_env;
   // What applications look at to learn who serves them; theirs if they set it.
   if (::getenv("SERVER_SOFTWARE") == nullptr) command.environment.push_back("SERVER_SOFTWARE=prefork");

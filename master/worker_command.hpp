@@ -12,7 +12,8 @@
 namespace prefork {
 
 // The logs must outlive every worker that is started with it.
-process::WorkerCommand worker_command_of(const Config& config, const Logs& logs);
+// `shared_fd` is the memory of prefork.shared, or -1; it must outlive them too.
+process::WorkerCommand worker_command_of(const Config& config, const Logs& logs, int shared_fd);
 process::HookProcess::Command hook_command_of(const Config& config, std::vector<std::string> hooks, const Logs& logs);
 process::SupervisorPolicy supervisor_policy_of(const Config& config);
 dispatch::Policy dispatch_policy_of(const Config& config);

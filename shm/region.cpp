@@ -24,7 +24,7 @@ struct Descriptor {
 
 #ifdef PREFORK_POSIX_SHM
 // A name that lives only until the next line: the object itself has no name, like a memfd.
-UniqueFd make_object() {
+UniqueFd make_object(const char*) {
   for (int attempt = 0;; ++attempt) {
     const std::string name = "/prefork-" + std::to_string(::getpid()) + '-' + std::to_string(attempt);
     const int fd = ::shm_open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -38,15 +38,15 @@ UniqueFd make_object() {
 // Such an object cannot be sealed: a worker that truncates it takes the master down. Systems with memfd_create do not use this.
 void seal(int) {}
 #else
-UniqueFd make_object() {
+UniqueFd make_object(const char* name) {
   // Newer kernels want to be told that nothing in it is a program; older ones do not know the flag.
 #ifdef MFD_NOEXEC_SEAL
   constexpr unsigned kNoExec = MFD_NOEXEC_SEAL;
 #else
   constexpr unsigned kNoExec = 8;
 #endif
-  int fd = ::memfd_create("prefork", MFD_CLOEXEC | MFD_ALLOW_SEALING | kNoExec);
-  if (fd < 0 && errno == EINVAL) fd = ::memfd_create("prefork", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  int fd = ::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | kNoExec);
+  if (fd < 0 && errno == EINVAL) fd = ::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (fd < 0) fail("memfd_create for a region");
   return UniqueFd(fd);
 }
@@ -84,12 +84,14 @@ std::span<std::byte> Region::bytes() const {
   return {static_cast<std::byte*>(mapping_->region.get_address()), mapping_->region.get_size()};
 }
 
-Region Region::create(std::uint64_t bytes) {
-  UniqueFd fd = make_object();
+UniqueFd Region::make(std::uint64_t bytes, const char* name) {
+  UniqueFd fd = make_object(name);
   if (::ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) fail("sizing a region");
   seal(fd.get());
-  return Region(std::move(fd), bytes, true);
+  return fd;
 }
+
+Region Region::create(std::uint64_t bytes) { return Region(make(bytes, "prefork"), bytes, true); }
 
 namespace {
 // A mapping past the end of its object would be a SIGBUS later instead of an error now.

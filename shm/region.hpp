@@ -14,8 +14,9 @@ namespace prefork::shm {
 class Region {
  public:
   // Both throw std::system_error, or boost::interprocess::interprocess_exception turned into one.
-  static Region create(std::uint64_t bytes);               // zeroed
-  static Region attach(UniqueFd fd, std::uint64_t bytes);  // fails when the object is smaller than `bytes`
+  static Region create(std::uint64_t bytes);                    // zeroed
+  static UniqueFd make(std::uint64_t bytes, const char* name);  // the same without mapping it
+  static Region attach(UniqueFd fd, std::uint64_t bytes);       // fails when the object is smaller than `bytes`
   static Region attach_read_only(UniqueFd fd, std::uint64_t bytes);
 
   Region(Region&&) noexcept;

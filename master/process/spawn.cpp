@@ -9,6 +9,8 @@
 #include <string_view>
 #include <system_error>
 
+#include "shm/check.hpp"
+
 extern char** environ;
 
 namespace prefork::process {
@@ -59,6 +61,12 @@ void spawn(net::Loop& loop, net::UvHandle<uv_process_t>& handle, const WorkerCom
   for (std::size_t i = 0; i < stdio.size(); ++i) {
     stdio[i].flags = UV_INHERIT_FD;
     stdio[i].data.fd = inherited[i];
+  }
+  if (command.shared_fd >= 0) {
+    PREFORK_CHECK(stdio.size() <= kSharedFd, "the shared memory lies behind the other descriptors");
+    stdio.resize(kSharedFd + 1);  // those between are ignored
+    stdio.back().flags = UV_INHERIT_FD;
+    stdio.back().data.fd = command.shared_fd;
   }
   uv_process_options_t options{};
   options.file = command.executable.c_str();

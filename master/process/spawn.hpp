@@ -12,12 +12,16 @@
 
 namespace prefork::process {
 
+// Where the process finds the memory of prefork.shared: behind everything else.
+constexpr int kSharedFd = 8;
+
 struct WorkerCommand {
   std::string executable;
   std::vector<std::string> environment;  // KEY=VALUE, in place of ours
   wire::Settings settings;
   int stdout_fd = 1;  // what the worker gets as its own; borrowed
   int stderr_fd = 2;
+  int shared_fd = -1;    // the memory of prefork.shared; borrowed; -1: none
   bool preload = false;  // a mold forks the workers
 };
 

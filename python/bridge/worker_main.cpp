@@ -19,6 +19,7 @@
 #include "python/bridge/interpreter.hpp"
 #include "python/bridge/log.hpp"
 #include "python/bridge/mold.hpp"
+#include "python/bridge/shared.hpp"
 #include "python/bridge/signals.hpp"
 #include "shm/heap.hpp"
 #include "worker/privileges.hpp"
@@ -52,6 +53,7 @@ struct Loaded {
 
 // False with the Python error set.
 bool load_application(const wire::Settings& settings, Loaded& loaded) {
+  if (!prepare_shared(settings)) return false;
   const std::string spec(settings.get("app"));
   loaded.application = call_boot("load_application", "sO", spec.c_str(), settings.flag("factory") ? Py_True : Py_False);
   return loaded.application && find_interface(loaded.application.get(), settings, loaded.interface);
@@ -122,8 +124,7 @@ int fork_and_serve(const worker::Attachment& own, const wire::Settings& settings
   Loaded loaded;
   if (!mold_hooks || !load_application(settings, loaded)) return boot_failure();
   const std::string loop(settings.get("asgi_loop", "auto"));
-  if (!call_boot("settle", "ss", name_of(loaded.interface), loop.c_str()))
-    return boot_failure();
+  if (!call_boot("settle", "ss", name_of(loaded.interface), loop.c_str())) return boot_failure();
   auto& mold = *new Mold(std::move(channel), mold_hooks.share(), settings);  // its end tells the master of ours
   const auto forked = mold.serve();
   if (!forked) return kExitOk;

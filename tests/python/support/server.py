@@ -252,7 +252,7 @@ class Server:
     def _check_descriptors(self):
         """With all clients gone the master has no connection left, and a region for each worker."""
         def regions():
-            return [name for name in self.descriptors() if "memfd:prefork" in name]
+            return [name for name in self.descriptors() if "memfd:prefork (" in name]
 
         def sockets():
             return [name for name in self.descriptors() if name.startswith("socket:")]
