@@ -31,6 +31,7 @@ struct HelperOutput {
 
 std::vector<char*> pointers(std::vector<std::string>& texts) {
   std::vector<char*> result;
+  result.reserve(texts.size() + 1);
   for (std::string& text : texts) result.push_back(text.data());
   result.push_back(nullptr);
   return result;
@@ -79,7 +80,7 @@ HelperOutput run_helper(std::vector<std::string> arguments, const Environment& e
   const shm::UniqueFd reading(ends[0]);
   shm::UniqueFd writing(ends[1]);
   std::vector<std::string> variables;
-  for (const auto& [name, value] : environment) variables.push_back(name + "=" + value);
+  for (const auto& [name, value] : environment) variables.push_back(std::string(name).append(1, '=').append(value));
   const SpawnSettings settings(writing.get());
   pid_t pid = -1;
   const int error = posix_spawnp(&pid, arguments[0].c_str(), &settings.actions_, &settings.attributes_,
@@ -236,7 +237,7 @@ std::string find_python(const std::string& given, const std::string& directory, 
     if (is_executable(PREFORK_PYTHON_EXECUTABLE)) return PREFORK_PYTHON_EXECUTABLE;
 #endif
   }
-  const std::string name = given.empty() ? "python3" : given;
+  std::string name = given.empty() ? "python3" : given;
   if (const auto path = environment.find("PATH"); path != environment.end())
     for (const std::string& folder : split_words(path->second, ':'))
       if (is_executable(fs::path(folder) / name)) return (fs::path(folder) / name).string();

@@ -205,7 +205,7 @@ class ArgumentParser {
     for (const std::string& word : remaining) {
       if (word.size() < 2 || word[0] != '-' || word == "--") continue;
       const std::string flag = word.substr(0, word.find('='));
-      std::string text = origin_prefix_ + flag + " is no option";
+      std::string text = std::string(origin_prefix_).append(flag).append(" is no option");
       const std::string nearest = nearest_name(flag, flag_names_);
       throw ConfigError(text + (nearest.empty() ? "; see prefork --help" : "; did you mean " + nearest + "?"), 2);
     }

@@ -111,7 +111,7 @@ std::string print_config_text(const CommandLine& line) {
     if (rows.empty()) continue;
     text += "# " + std::string(section.title) + "\n";
     for (const auto& [row, origin] : rows)
-      text += row + std::string(row.size() < 48 ? 48 - row.size() : 0, ' ') + "  # " + origin + "\n";
+      text.append(row).append(row.size() < 48 ? 48 - row.size() : 0, ' ').append("  # ").append(origin).append("\n");
     text += "\n";
   }
   text += "# hooks:";

@@ -32,7 +32,7 @@ struct ParsedArguments {
   bool version = false;
   bool settings_reference = false;
 
-  [[nodiscard]] std::optional<std::string> text_of(std::string_view setting) const;  // the last text given for it
+  [[nodiscard]] std::optional<std::string> text_of(std::string_view name) const;  // the last text given for it
 };
 
 // source: "" for the command line, otherwise the variable that holds the arguments. Throws ConfigError.
