@@ -54,6 +54,7 @@ void set_running(const Config& config, wire::Settings& settings) {
   settings.set("threads", std::to_string(config.threads));
   settings.set("multiprocess", flag(config.workers > 1));
   settings.set("worker_connections", std::to_string(config.worker_connections));
+  settings.set("ws_max_queue", std::to_string(config.ws_max_queue));
   settings.set("spin", std::to_string(config.spin.count()));
   settings.set("reply_window", std::to_string(config.response_buffer));
   settings.set("sendfile", flag(config.sendfile));

@@ -141,6 +141,11 @@ void Dispatcher::retire(WorkerLink& link) {
   link.take_back(loop_.now_ns(), revoked);
   std::reverse(revoked.begin(), revoked.end());
   for (http::Exchange* exchange : revoked) enqueue_front(*exchange);
+  std::vector<http::Exchange*> held;
+  for (http::Exchange* exchange = link.held().front(); exchange != nullptr;
+       exchange = http::ExchangeList::next(*exchange))
+    held.push_back(exchange);
+  for (http::Exchange* exchange : held) exchange->sink->on_worker_retired(*exchange);
   link.send_drain();
 }
 

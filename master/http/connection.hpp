@@ -68,6 +68,7 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   bool on_reply(Exchange& exchange, const ReplyEvent& event) override;
   void on_failure(Exchange& exchange, std::uint16_t status, const char* why) override;
   void on_body_wanted(Exchange& exchange) override;
+  void on_worker_retired(Exchange& exchange) override;
 
  private:
   friend class Site;

@@ -304,6 +304,14 @@ void Connection::end_reply(H1Exchange& exchange, bool aborted) {
   if (is_front(exchange)) finish_front();
 }
 
+// A WebSocket would keep the worker for as long as the client likes: its client comes again, and gets a new one.
+void Connection::on_worker_retired(Exchange&) {
+  if (state_ != State::WebSocket) return;
+  websocket_->close(1012, {});
+  if (broken_) on_gone();
+  if (state_ != State::Closed) after_write();
+}
+
 void Connection::on_failure(Exchange& base, std::uint16_t status, const char* why) {
   H1Exchange& exchange = as_h1(base);
   if (exchange.ended) return;
@@ -445,6 +453,8 @@ void Connection::give_credit() {
 void Connection::on_body_wanted(Exchange& base) {
   H1Exchange& exchange = as_h1(base);
   if (&exchange == reading_ && exchange.expects_continue && !exchange.head_written) send_continue();
+  if (state_ == State::WebSocket) websocket_->on_credit();
+  if (broken_) return on_gone();
   update_interest();
 }
 

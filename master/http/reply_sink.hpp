@@ -36,6 +36,8 @@ class ReplySink {
   virtual void on_failure(Exchange& exchange, std::uint16_t status, const char* why) = 0;
   // The worker takes body bytes now: 100 Continue is due, and reading may go on.
   virtual void on_body_wanted(Exchange& exchange) = 0;
+  // The worker gets no more requests and ends when it has served what it has.
+  virtual void on_worker_retired(Exchange& exchange) = 0;
 };
 
 }  // namespace prefork::http

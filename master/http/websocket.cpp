@@ -7,8 +7,6 @@
 namespace prefork::http {
 namespace {
 
-// So much may lie in a worker that the application has not received, before reading stops.
-constexpr std::uint64_t kReceiveWindow = 1 << 20;
 constexpr std::size_t kLargestReply = 256 << 20;
 
 bool valid_field(const wire::ReplyField& field) {
@@ -50,24 +48,34 @@ bool WebSocket::accept(Exchange& exchange, const ReplyEvent& event) {
   append_ws_accept(out_, handshake_, subprotocol, extra);
   session_ = std::make_unique<WsSession>(options_, handshake_.deflate, out_, now());
   exchange_ = &exchange;
-  exchange.body_credit = kReceiveWindow;
+  exchange.body_credit = wire::kMessageWindow;
   flush();
   return true;
 }
 
 void WebSocket::feed(std::span<char> in) {
-  while (!over_) {
+  if (!held_.empty()) return (void)held_.insert(held_.end(), in.begin(), in.end());
+  while (!over_ && wants_input()) {
     const WsEvent event = session_->feed(in, now());
     if (!event) break;
     handle(event);
   }
+  if (!over_) held_.assign(in.begin(), in.end());
   flush();
+}
+
+void WebSocket::on_credit() {
+  if (held_.empty()) return;
+  std::vector<char> bytes;
+  bytes.swap(held_);
+  feed(bytes);
 }
 
 void WebSocket::handle(const WsEvent& event) {
   if (event.kind == WsEvent::Kind::Message) {
     if (exchange_ == nullptr || exchange_->link == nullptr) return;
-    exchange_->body_credit -= std::min<std::uint64_t>(exchange_->body_credit, event.bytes.size());
+    const auto charge = wire::message_charge(event.bytes.size(), connection_.site_.websocket.max_queue);
+    exchange_->body_credit -= std::min(exchange_->body_credit, charge);
     exchange_->link->send_message(*exchange_, std::as_bytes(event.bytes), event.is_text);
     return;
   }

@@ -27,6 +27,7 @@ class WebSocket {
   bool accepted() const { return session_ != nullptr; }
 
   void feed(std::span<char> in);
+  void on_credit();  // the application has received something
   [[nodiscard]] bool on_reply(Exchange& exchange, const ReplyEvent& event);
   // Ends it with that code: the worker is gone (1011), reloaded (1012), the server stops (1001).
   void close(std::uint16_t code, std::string_view reason);
@@ -47,6 +48,7 @@ class WebSocket {
   WsOptions options_;
   Exchange* exchange_ = nullptr;  // null once the worker's side has ended
   std::vector<char> out_;
+  std::vector<char> held_;          // read, and for later: the application has enough to receive
   std::vector<std::byte> partial_;  // a message of the application that comes in pieces
   bool told_close_ = false;         // the worker knows that it is over
   bool over_ = false;               // nothing more will be sent after what waits

@@ -59,6 +59,14 @@ struct CreditRecord {
   std::uint64_t bytes = 0;
 };
 
+// What may lie in a worker of one WebSocket that its application has not received. A message is charged at least the part that lets
+// `most` of them lie there; both sides reckon alike.
+constexpr std::uint64_t kMessageWindow = 1 << 20;
+constexpr std::uint64_t message_charge(std::uint64_t bytes, std::uint64_t most) {
+  const std::uint64_t least = kMessageWindow / (most == 0 ? 1 : most);
+  return bytes > least ? bytes : least;
+}
+
 // HalfClosed cancels nothing: the client has ended its side and still reads; ASGI tells http.disconnect.
 enum class CancelReason : std::uint32_t { ClientGone = 1, TimedOut = 2, Shutdown = 3, HalfClosed = 4 };
 struct CancelRecord {

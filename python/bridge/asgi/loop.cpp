@@ -54,6 +54,7 @@ Loop::Loop(worker::Context& context)
       inbox_(context.channel(), static_cast<std::uint64_t>(context.settings().number("reply_window", kFirstCredit))),
       outbox_(context.channel()),
       body_window_(static_cast<std::uint64_t>(context.settings().number("body_window", kBodyWindow))),
+      most_messages_(static_cast<std::uint64_t>(context.settings().number("ws_max_queue", 32))),
       most_(static_cast<std::size_t>(std::max(1L, context.settings().number("worker_connections", 1000)))),
       grace_seconds_(static_cast<double>(context.settings().number("asgi_disconnect_grace_period", 3000)) / 1000),
       eager_(context.settings().get("eager", "1") == "1") {}

@@ -39,6 +39,7 @@ class Loop {
   worker::Inbox& inbox() { return inbox_; }
   worker::Outbox& outbox() { return outbox_; }
   std::uint64_t body_window() const { return body_window_; }
+  std::uint64_t most_messages() const { return most_messages_; }  // of a WebSocket, that wait for its application
   PyRef new_future();
   void ring();  // tells the master of anything but an end
   void wait_for_room(Conversation& conversation);
@@ -70,6 +71,7 @@ class Loop {
   worker::Inbox inbox_;
   worker::Outbox outbox_;
   std::uint64_t body_window_;
+  std::uint64_t most_messages_;
   std::size_t most_;      // conversations at a time
   double grace_seconds_;  // from the client's end until its request is cancelled
   bool eager_;

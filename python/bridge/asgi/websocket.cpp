@@ -67,7 +67,7 @@ Step WebSocket::try_receive(unsigned, PyRef& event) {
   if (!ended_ && !stream().messages.empty()) take_arrived();
   if (!messages_.empty()) {
     event = message_event(messages_.front());
-    consumed_ += messages_.front().bytes.size();
+    consumed_ += wire::message_charge(messages_.front().bytes.size(), loop_.most_messages());
     messages_.pop_front();
     give_credit();
     return event ? Step::Done : Step::Error;

@@ -42,11 +42,13 @@ struct Client : http::ReplySink {
     why = reason;
   }
   void on_body_wanted(http::Exchange&) override { ++body_wanted; }
+  void on_worker_retired(http::Exchange&) override { ++retired; }
 
   int events = 0;
   int status = 0;
   int failure = 0;
   int body_wanted = 0;
+  int retired = 0;
   bool ended = false;
   bool aborted = false;
   bool accepts = true;

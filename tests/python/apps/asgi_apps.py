@@ -285,3 +285,51 @@ async def broken(scope, receive, send):
 async def without(scope, receive, send):
     assert scope["type"] == "http"
     await answer(send, b"served")
+
+
+@websocket
+async def ends(scope, receive, send, *_):
+    """What receive() and send() are like once the WebSocket is over."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.send", "text": "accepted"})
+    while (event := await receive())["type"] == "websocket.receive":
+        EVENTS.append([event.get("text"), event.get("bytes") and len(event["bytes"])])
+    again = await receive()
+    try:
+        await send({"type": "websocket.send", "text": "late"})
+        error = None
+    except Exception as problem:
+        error = isinstance(problem, OSError)
+    EVENTS.append([event["code"], event["reason"], again == event, error])
+
+
+@websocket
+async def deaf(scope, receive, send, gate):
+    """Accepts, and receives nothing until the gate is there; then says how much came."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    while not os.path.exists(os.path.join(os.environ["PREFORK_TEST"], gate)):
+        await asyncio.sleep(0.01)
+    count = 0
+    while (event := await receive())["type"] == "websocket.receive" and event.get("text") != "last":
+        count += 1
+        if count % 1000 == 0:
+            await asyncio.sleep(0)
+    await send({"type": "websocket.send", "text": str(count)})
+
+
+@websocket
+async def shout(scope, receive, send, *_):
+    """Sends until it cannot; how much went is in the events."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    sent = 0
+    try:
+        while True:
+            await send({"type": "websocket.send", "bytes": bytes(65536)})
+            sent += 65536
+            EVENTS[:] = [sent]
+    except OSError:
+        EVENTS[:] = [sent, "OSError"]
+        raise
