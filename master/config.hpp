@@ -43,6 +43,7 @@ struct Config {
   std::string worker_class = "auto";  // as given; what it means is in `interface` and `asgi_loop`
   int threads = 1;
   int worker_connections = 1000;          // ASGI requests in flight per worker
+  std::string sticky;                     // cookie:NAME, header:NAME or ip; empty: off
   std::uint64_t shared_memory = 1 << 20;  // prefork.shared; 0: none
   int max_requests = 0;
   int max_requests_jitter = 0;

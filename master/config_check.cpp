@@ -92,6 +92,14 @@ bool statsd_address(std::string_view text) {
 
 bool existing_file(std::string_view text) { return access(std::string(text).c_str(), R_OK) == 0; }
 
+bool sticky_rule(std::string_view text) {
+  if (text.empty() || text == "ip") return true;
+  for (const std::string_view source : {"cookie:", "header:"}) {
+    if (text.starts_with(source)) return header_name(text.substr(source.size()));
+  }
+  return false;
+}
+
 bool known_user(std::string_view text) { return all_digits(text) || getpwnam(std::string(text).c_str()) != nullptr; }
 
 bool known_group(std::string_view text) { return all_digits(text) || getgrnam(std::string(text).c_str()) != nullptr; }

@@ -40,10 +40,19 @@ const Setting kSettings[] = {
      .min = 1,
      .compat = Compat::Should,
      .help = "Requests that an ASGI worker has in flight at most."},
+    {.name = "sticky",
+     .flags = "--sticky",
+     .field = &Config::sticky,
+     .meta = "KEY",
+     .check = check::sticky_rule,
+     .allowed = "cookie:NAME, header:NAME or ip",
+     .help = "Keeps the requests of a key on one worker for as long as it lives: the value of a cookie or of a header "
+             "field, or the client's address. Costs balance."},
     {.name = "shared_memory",
      .flags = "--shared-memory",
      .field = &Config::shared_memory,
      .meta = "SIZE",
+     .on_reload = OnReload::Keeps,
      .help =
          "Memory for prefork.shared: counters and small values that all workers see and that outlive them. It is taken "
          "as it is used. 0: none."},
@@ -109,12 +118,6 @@ const Setting kSettings[] = {
      .field = &Config::retry_crashed,
      .help = "Run a GET, HEAD, OPTIONS or TRACE once more when its worker died before the first byte of the reply, "
              "instead of answering 502."},
-    {.name = "sticky",
-     .flags = "--sticky",
-     .meta = "KEY",
-     .fate = Fate::Refused,
-     .advice = "every worker may get every request; keep sessions in a store that all workers share",
-     .help = "Requests with the same key to the same worker."},
     {.name = "queue_size",
      .flags = "--queue-size",
      .field = &Config::queue_size,

@@ -146,6 +146,7 @@ dispatch::Policy dispatch_policy_of(const Config& config) {
   policy.request_timeout_ms = ms(config.request_timeout);
   policy.limit_concurrency = static_cast<std::size_t>(config.limit_concurrency);
   policy.retry_crashed = config.retry_crashed;
+  policy.sticky = config.sticky;
   return policy;
 }
 

@@ -19,14 +19,27 @@ Dispatcher::Dispatcher(net::Loop& loop, net::DeadlineWheel& wheel, const Policy&
       policy_(policy),
       stuck_timer_(loop, [this] { loop_.update_now(); }),  // only wakes the loop: before_sleep() judges
       expiry_timer_(loop, [this] { expire_queue(); }),
-      none_ready_since_ms_(loop.now_ms()) {}
+      none_ready_since_ms_(loop.now_ms()) {
+  set_policy(policy);
+}
+
+void Dispatcher::set_policy(const Policy& policy) {
+  const bool changed = policy.sticky != policy_.sticky || (!sticky_ && !policy.sticky.empty());
+  policy_ = policy;
+  if (!changed) return;
+  if (sticky_) put_in_front(sticky_->forget_all());
+  sticky_.reset();
+  if (auto rule = StickyRule::parse(policy_.sticky)) sticky_ = std::make_unique<Sticky>(std::move(*rule));
+  for (auto* exchange = queue_.front(); exchange != nullptr; exchange = http::ExchangeList::next(*exchange))
+    exchange->sticky = sticky_ ? sticky_->bucket_of(*exchange) : 0;
+}
 
 // ---------------------------------------------------------------------------------------------------- from connections
 
 void Dispatcher::submit(http::Exchange& exchange) {
   PREFORK_FAULT_POINT("master.enqueue");
-  const bool crowded = policy_.limit_concurrency != 0 && queue_.size() + in_flight_ >= policy_.limit_concurrency;
-  if (crowded || (policy_.queue_size != 0 && queue_.size() >= policy_.queue_size)) {
+  const bool crowded = policy_.limit_concurrency != 0 && queued() + in_flight_ >= policy_.limit_concurrency;
+  if (crowded || (policy_.queue_size != 0 && queued() >= policy_.queue_size)) {
     return exchange.sink->on_failure(
         exchange, 503, crowded ? "the server is at its limit (--limit-concurrency)" : "the server is at its limit");
   }
@@ -34,6 +47,7 @@ void Dispatcher::submit(http::Exchange& exchange) {
   exchange.stage = http::Stage::Queued;
   exchange.queued_ns = loop_.now_ns();
   if (policy_.request_timeout_ms != 0) exchange.set(wheel_, loop_.now_ms() + policy_.request_timeout_ms);
+  exchange.sticky = sticky_ ? sticky_->bucket_of(exchange) : 0;
   queue_.push_back(exchange);
   if (!expiry_timer_.active()) expiry_timer_.start(kExpiryMs, kExpiryMs);
 }
@@ -41,12 +55,21 @@ void Dispatcher::submit(http::Exchange& exchange) {
 void Dispatcher::leave(http::Exchange& exchange) {
   exchange.disarm();
   if (exchange.stage == http::Stage::Queued) {
-    queue_.remove(exchange);
+    take_out(exchange);
   } else if (exchange.dispatcher != nullptr) {
     --in_flight_;
   }
   exchange.dispatcher = nullptr;
   exchange.stage = http::Stage::Done;
+}
+
+void Dispatcher::take_out(http::Exchange& exchange) {
+  if (exchange.lane != nullptr) return sticky_->unpark(exchange);
+  queue_.remove(exchange);
+}
+
+void Dispatcher::put_in_front(std::vector<http::Exchange*> exchanges) {
+  for (auto exchange = exchanges.rbegin(); exchange != exchanges.rend(); ++exchange) queue_.push_front(**exchange);
 }
 
 void Dispatcher::cancel(http::Exchange& exchange, wire::CancelReason reason) {
@@ -104,6 +127,7 @@ void Dispatcher::bury(WorkerLink& link, bool trusted, const std::function<void(c
   while (link.drain(loop_.now_ns())) {
   }
   std::erase(links_, &link);
+  if (sticky_) put_in_front(sticky_->forget(link));
   if (!any_ready()) none_ready_since_ms_ = loop_.now_ms();
   auto left = link.bury();
   for (const auto& one : left) mourn(*one.exchange, one.started);
@@ -140,6 +164,7 @@ void Dispatcher::retire(WorkerLink& link) {
   std::vector<http::Exchange*> revoked;
   link.take_back(loop_.now_ns(), revoked);
   std::reverse(revoked.begin(), revoked.end());
+  if (sticky_) put_in_front(sticky_->forget(link));
   for (http::Exchange* exchange : revoked) enqueue_front(*exchange);
   std::vector<http::Exchange*> held;
   for (http::Exchange* exchange = link.held().front(); exchange != nullptr;
@@ -159,6 +184,7 @@ void Dispatcher::fail_running(WorkerLink& link, std::uint16_t status, const char
 }
 
 void Dispatcher::fail_queue(std::uint16_t status, const char* why) {
+  if (sticky_) put_in_front(sticky_->forget_all());
   while (http::Exchange* exchange = queue_.front()) fail(*exchange, status, why);
 }
 
@@ -188,18 +214,47 @@ WorkerLink* Dispatcher::pick() {
 }
 
 void Dispatcher::dispatch() {
+  if (sticky_ && sticky_->waiting() != 0) dispatch_lanes();
   while (http::Exchange* exchange = queue_.front()) {
-    WorkerLink* link = pick();
-    if (link == nullptr) return;
-    PREFORK_FAULT_POINT("master.dispatch");
-    queue_.remove(*exchange);
-    if (!link->try_send(*exchange, loop_.now_ns())) {
-      queue_.push_front(*exchange);
-      return;
+    if (exchange->sticky != 0) {
+      Lane* const lane = sticky_->lane_of(exchange->sticky, links_);
+      if (lane == nullptr) return;
+      const bool now = lane->waiting.empty() && lane->link->room_for_heads() > 0;
+      if (now && send(*exchange, *lane->link)) continue;
+      queue_.remove(*exchange);
+      sticky_->park(*lane, *exchange);
+      continue;
     }
-    ++in_flight_;
-    ++dispatched_;
+    WorkerLink* link = pick();
+    if (link == nullptr || !send(*exchange, *link)) return;
   }
+}
+
+void Dispatcher::dispatch_lanes() {
+  for (const auto& lane : sticky_->lanes()) {
+    while (http::Exchange* exchange = lane->waiting.front()) {
+      if (lane->link->room_for_heads() <= 0) break;
+      sticky_->unpark(*exchange);
+      queue_.push_front(*exchange);
+      if (send(*exchange, *lane->link)) continue;
+      queue_.remove(*exchange);
+      sticky_->park(*lane, *exchange);
+      break;
+    }
+  }
+}
+
+// From the front of the queue to a worker. False: it does not take it now.
+bool Dispatcher::send(http::Exchange& exchange, WorkerLink& link) {
+  PREFORK_FAULT_POINT("master.dispatch");
+  queue_.remove(exchange);
+  if (!link.try_send(exchange, loop_.now_ns())) {
+    queue_.push_front(exchange);
+    return false;
+  }
+  ++in_flight_;
+  ++dispatched_;
+  return true;
 }
 
 bool Dispatcher::before_sleep() {
@@ -253,18 +308,32 @@ void Dispatcher::take_back_from_stuck() {
   }
 }
 
+// False: it may wait longer.
+bool Dispatcher::expire(http::Exchange& exchange, std::uint64_t held_ms) {
+  const auto waited_ms = (loop_.now_ns() - std::min(exchange.queued_ns, loop_.now_ns())) / 1'000'000;
+  const bool too_long = policy_.queue_timeout_ms != 0 && waited_ms >= policy_.queue_timeout_ms;
+  const bool nobody =
+      held_ms != 0 && policy_.hold_timeout_ms != 0 && std::min(waited_ms, held_ms) >= policy_.hold_timeout_ms;
+  if (!too_long && !nobody) return false;
+  fail(exchange, 503, nobody ? "no worker became ready in time" : "the request waited longer than --queue-timeout");
+  return true;
+}
+
 void Dispatcher::expire_queue() {
   const auto now_ms = loop_.now_ms();
   if (any_ready()) none_ready_since_ms_ = now_ms;
   const auto held_ms = now_ms - none_ready_since_ms_;
-  while (http::Exchange* exchange = queue_.front()) {
-    const auto waited_ms = (loop_.now_ns() - std::min(exchange->queued_ns, loop_.now_ns())) / 1'000'000;
-    const bool too_long = policy_.queue_timeout_ms != 0 && waited_ms >= policy_.queue_timeout_ms;
-    const bool nobody =
-        held_ms != 0 && policy_.hold_timeout_ms != 0 && std::min(waited_ms, held_ms) >= policy_.hold_timeout_ms;
-    if (!too_long && !nobody) return;
-    fail(*exchange, 503, nobody ? "no worker became ready in time" : "the request waited longer than --queue-timeout");
+  bool waiting = false;
+  const auto expire_front = [&](const http::ExchangeList& list) {
+    while (http::Exchange* exchange = list.front()) {
+      if (!expire(*exchange, held_ms)) return true;
+    }
+    return false;
+  };
+  if (sticky_) {
+    for (const auto& lane : sticky_->lanes()) waiting |= expire_front(lane->waiting);
   }
+  if (expire_front(queue_) || waiting) return;
   expiry_timer_.stop();
 }
 

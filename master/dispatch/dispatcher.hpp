@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "master/dispatch/patience.hpp"
+#include "master/dispatch/sticky.hpp"
 #include "master/dispatch/worker_link.hpp"
 #include "master/http/exchange.hpp"
 #include "master/net/deadline.hpp"
@@ -22,6 +23,7 @@ struct Policy {
   std::uint64_t request_timeout_ms = 0;
   std::size_t limit_concurrency = 0;  // queued and started together
   bool retry_crashed = false;
+  std::string sticky;  // as --sticky has it; empty: off
 };
 
 // Who looks after processes.
@@ -38,7 +40,7 @@ class Dispatcher {
  public:
   Dispatcher(net::Loop& loop, net::DeadlineWheel& wheel, const Policy& policy);
 
-  void set_policy(const Policy& policy) { policy_ = policy; }
+  void set_policy(const Policy& policy);
   void set_keeper(WorkerKeeper* keeper) { keeper_ = keeper; }
   net::Loop& loop() { return loop_; }
   net::DeadlineWheel& wheel() { return wheel_; }
@@ -79,9 +81,9 @@ class Dispatcher {
   bool before_sleep();  // true: do not sleep
   void after_sleep();
 
-  std::size_t queued() const { return queue_.size(); }
+  std::size_t queued() const { return queue_.size() + (sticky_ ? sticky_->waiting() : 0); }
   std::size_t in_flight() const { return in_flight_; }
-  bool idle() const { return queue_.empty() && in_flight_ == 0; }
+  bool idle() const { return queued() == 0 && in_flight_ == 0; }
   bool any_ready() const;
   // What the application speaks, once a worker has said it; Echo and Wsgi collect request bodies, Asgi streams them.
   bool interface_known() const { return interface_known_; }
@@ -93,6 +95,11 @@ class Dispatcher {
  private:
   void dispatch();
   WorkerLink* pick();
+  bool send(http::Exchange& exchange, WorkerLink& link);
+  void take_out(http::Exchange& exchange);
+  void put_in_front(std::vector<http::Exchange*> exchanges);
+  void dispatch_lanes();
+  bool expire(http::Exchange& exchange, std::uint64_t held_ms);
   bool drain_all();
   bool hold_bells();
   void enqueue_front(http::Exchange& exchange);
@@ -108,6 +115,7 @@ class Dispatcher {
   Policy policy_;
   WorkerKeeper* keeper_ = nullptr;
   http::ExchangeList queue_;
+  std::unique_ptr<Sticky> sticky_;  // null: off
   std::vector<WorkerLink*> links_;
   std::size_t in_flight_ = 0;  // with a worker
   net::Timer stuck_timer_;

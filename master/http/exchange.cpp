@@ -16,6 +16,8 @@ void Exchange::reset() {
   body_whole = true;
   body_aborted = body_sent = body_end_sent = body_wanted_told = false;
   link = nullptr;
+  sticky = 0;
+  lane = nullptr;
   crashes = 0;
   reply_unacknowledged = 0;
   arrived_ns = queued_ns = sent_ns = replied_ns = 0;

@@ -18,6 +18,7 @@
 namespace prefork::dispatch {
 class Dispatcher;
 class WorkerLink;
+struct Lane;
 }  // namespace prefork::dispatch
 
 namespace prefork::http {
@@ -46,7 +47,9 @@ struct Exchange : net::Deadline {
   dispatch::WorkerLink* link = nullptr;
   std::uint32_t slot = 0;
   std::uint32_t generation = 0;
-  std::uint8_t crashes = 0;  // workers that died with it started
+  std::uint16_t sticky = 0;        // the bucket of its key and one; 0: any worker does
+  dispatch::Lane* lane = nullptr;  // while it waits for the worker of its key
+  std::uint8_t crashes = 0;        // workers that died with it started
 
   // Reply flow control: body bytes that arrived and for which no credit went back.
   std::uint64_t reply_unacknowledged = 0;

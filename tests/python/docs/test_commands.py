@@ -11,7 +11,7 @@ import pytest
 
 from support.server import APPS, BUILD, PATIENCE, ROOT, free_port, until
 
-DOCS = ["migrating-from-gunicorn.md", "migrating-from-uvicorn.md", "operations.md", "observability.md"]
+DOCS = ["migrating-from-gunicorn.md", "migrating-from-uvicorn.md", "operations.md", "observability.md", "native.md"]
 BLOCKS = [
     pytest.param(document, block, id=f"{document}-{number}")
     for document in DOCS
@@ -35,6 +35,8 @@ def answers(process, port):
 @pytest.mark.parametrize(("document", "block"), BLOCKS)
 def test_block(document, block, tmp_path):
     port, metrics, health = free_port(), free_port(), free_port()
+    for name, code in re.findall(r"```python\n# (\w+\.py)\n(.*?)```", (ROOT / "docs" / document).read_text(), re.DOTALL):
+        (tmp_path / name).write_text(code)
     (tmp_path / "gunicorn.conf.py").write_text("workers = 2\ndef post_fork(server, worker):\n    server.log.info('worker %s', worker.pid)\n")
     environment = {**os.environ, "PATH": f"{BUILD}:{os.environ['PATH']}", "PYTHONPATH": str(APPS), "PYTHONDONTWRITEBYTECODE": "1",
                    "PREFORK_BIND": f"127.0.0.1:{port}", "XDG_RUNTIME_DIR": str(tmp_path)}
