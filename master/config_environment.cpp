@@ -1,9 +1,7 @@
 // Environment variables: those that platforms set for every server, and PREFORK_* for each setting.
 #include <unistd.h>
 
-#include <unistd.h>
 #include <algorithm>
-
 #include <cctype>
 
 #include "master/config_sources.hpp"
