@@ -270,6 +270,7 @@ TEST_F(DispatcherTest, ARetiringWorkerKeepsWhatItRunsAndHearsThatItIsToFinish) {
   const auto told = old.read();
   ASSERT_EQ(told.size(), 1U);
   EXPECT_EQ(told[0].kind, wire::Kind::Drain);
+  EXPECT_EQ(running.retired, 1);
   EXPECT_EQ(fake::paths(worker().start()), Paths{"/waiting"});
   ASSERT_TRUE(old.reply(heads[0], 200, "finished"));
   turn();

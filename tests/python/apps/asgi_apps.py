@@ -333,3 +333,22 @@ async def shout(scope, receive, send, *_):
     except OSError:
         EVENTS[:] = [sent, "OSError"]
         raise
+
+
+@websocket
+async def tells(scope, receive, send, *_):
+    """Its scope."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.send", "text": json.dumps(shown(scope))})
+    await receive()
+
+
+@websocket
+async def hears(scope, receive, send, *_):
+    """Tells with which event it ended."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.send", "text": "accepted"})
+    event = await receive()
+    EVENTS.append([event["code"], event["type"]])
