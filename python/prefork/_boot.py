@@ -209,11 +209,16 @@ def stop_worker():
 
 def prepare_logging(settings):
     """The loggers that applications of gunicorn know, and the operator's logging configuration."""
-    from prefork import _logging, config
+    from prefork import _logging
+
+    def evaluate():
+        from prefork import config
+
+        return config.evaluate(settings["config_kind"], settings["config_path"])
 
     _logging.prepare(
         settings.get("loglevel", "info"), settings.get("logconfig", ""), settings.get("logconfig_dict", ""), settings.get("logconfig_json", ""),
-        lambda: config.evaluate(settings["config_kind"], settings["config_path"]),
+        evaluate,
     )
 
 

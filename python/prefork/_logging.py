@@ -1,12 +1,10 @@
 """Python's loggers in a worker: gunicorn.error and gunicorn.access, which applications borrow, and --log-config.
 
 The server's own lines do not come this way: the master writes the access log, and both write the error log in the same form.
+What only a --log-config needs is imported for it: the modules cost every other worker a megabyte.
 """
 
-import json
 import logging
-import logging.config
-import os
 import sys
 
 _FORMAT = "%(asctime)s [%(process)d] [%(levelname)s] %(message)s"
@@ -70,18 +68,13 @@ def prepare(level, ini="", dictionary="", json_file="", config=None):
     """Makes the loggers; then the operator's configuration, the first of dict, JSON file and ini file that is there."""
     _make_default(level)
     if dictionary:
-        given = config()["logconfig_dict"] if dictionary == "@file" else json.loads(dictionary)
-        _apply(given, "logconfig_dict")
+        _apply(config()["logconfig_dict"] if dictionary == "@file" else _json(dictionary), "logconfig_dict")
     elif json_file:
         _apply_file(json_file)
     elif ini.endswith(".json"):
         _apply_file(ini)
     elif ini:
-        defaults = {"__file__": ini, "here": os.path.dirname(os.path.abspath(ini))}
-        try:
-            logging.config.fileConfig(ini, defaults=defaults, disable_existing_loggers=False)
-        except (AttributeError, ImportError, ValueError, TypeError, KeyError) as error:
-            raise RuntimeError(f"--log-config {ini}: {error}") from error
+        _apply_ini(ini)
 
 
 def _make_default(level):
@@ -94,12 +87,31 @@ def _make_default(level):
         logger.setLevel(getattr(logging, level.upper(), logging.INFO))
 
 
+def _json(text):
+    import json
+
+    return json.loads(text)
+
+
+def _apply_ini(path):
+    import logging.config
+    import os
+
+    defaults = {"__file__": path, "here": os.path.dirname(os.path.abspath(path))}
+    try:
+        logging.config.fileConfig(path, defaults=defaults, disable_existing_loggers=False)
+    except (AttributeError, ImportError, ValueError, TypeError, KeyError) as error:
+        raise RuntimeError(f"--log-config {path}: {error}") from error
+
+
 def _apply_file(path):
     with open(path, encoding="utf-8") as file:
-        _apply(json.load(file), path)
+        _apply(_json(file.read()), path)
 
 
 def _apply(given, what):
+    import logging.config
+
     merged = {**_DEFAULTS, **given}
     for part in ("loggers", "handlers", "formatters"):  # one that is named by another part is there, whoever defined that
         merged[part] = {**_DEFAULTS[part], **given.get(part, {})}
