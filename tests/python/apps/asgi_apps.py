@@ -352,3 +352,48 @@ async def hears(scope, receive, send, *_):
     await send({"type": "websocket.send", "text": "accepted"})
     event = await receive()
     EVENTS.append([event["code"], event["type"]])
+
+
+@http
+async def drip(scope, receive, send, count):
+    await send({"type": "http.response.start", "status": 200})
+    for number in range(int(count)):
+        await send({"type": "http.response.body", "body": b"%03d\n" % number, "more_body": True})
+        await asyncio.sleep(0.02)
+    await send({"type": "http.response.body"})
+
+
+@http
+async def after(scope, receive, send, seconds):
+    """Goes on working when its response is out."""
+    await answer(send, b"answered")
+    await asyncio.sleep(float(seconds))
+    print("worked on", flush=True)
+
+
+async def gated(scope, receive, send):
+    """Starts when the file "gate" is there, fails to when "broken" is; ends slowly."""
+    folder = os.environ["PREFORK_TEST"]
+    if scope["type"] != "lifespan":
+        return await app(scope, receive, send)
+    await receive()
+    while not os.path.exists(os.path.join(folder, "gate")):
+        await asyncio.sleep(0.01)
+    if os.path.exists(os.path.join(folder, "broken")):
+        return await send({"type": "lifespan.startup.failed", "message": "no database"})
+    scope["state"].update(shared=[], own="start")
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await asyncio.sleep(0.3)
+    print("ended slowly", flush=True)
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+async def silent_end(scope, receive, send):
+    """Returns at the end without a word."""
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+    else:
+        await answer(send, b"served")
