@@ -92,10 +92,6 @@ void Logs::open_access_log(const Config& config, Outputs& outputs) {
 void Logs::say_format() {
   if (!outputs_.format) return;
   for (const std::string& warning : outputs_.format->warnings()) error_.warning(warning);
-  if (!outputs_.format->environ_names().empty()) {
-    error_.warning("access_log_format: environ variables that only the application sets ({",
-                   outputs_.format->environ_names().front().text, "}e) are always '-'");
-  }
 }
 
 void Logs::prepare(const Config& fresh) {

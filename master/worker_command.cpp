@@ -10,6 +10,7 @@
 #include "master/process/successor.hpp"
 
 #include "master/config_load.hpp"
+#include "master/serve/access_format.hpp"
 
 namespace prefork {
 namespace {
@@ -29,7 +30,18 @@ std::string config_json(const Config& config) {
   line.config = config;
   return print_config_json(line);
 }
+
 std::string flag(bool on) { return on ? "1" : "0"; }
+
+// Variables that the access log wants and only the application knows.
+std::string environ_notes(const Config& config) {
+  if (config.accesslog.empty() && !config.syslog) return {};
+  const serve::AccessFormat format(config.access_log_format);
+  std::string names;
+  for (const auto& name : format.environ_names())
+    names.append(names.empty() ? "" : ",").append(name.text);
+  return names;
+}
 
 void set_application(const Config& config, wire::Settings& settings) {
   settings.set("app", config.app);
@@ -44,6 +56,7 @@ void set_application(const Config& config, wire::Settings& settings) {
   settings.set("logconfig_dict", config.logconfig_dict);
   settings.set("logconfig_json", config.logconfig_json);
   settings.set("hooks", joined(config.hooks));
+  settings.set("environ_notes", environ_notes(config));
   if (!config.hooks.empty()) settings.set("config_json", config_json(config));
   settings.set("config_path", config.config_path);
   settings.set("config_kind", config.config_kind);

@@ -1,5 +1,6 @@
 #include "master/http/h1_writer.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <string>
@@ -35,6 +36,7 @@ class Appender {
 
   char* at() { return at_; }
   void back_to(char* at) { at_ = at; }
+  std::size_t written_since(const char* at) const { return static_cast<std::size_t>(at_ - at); }
   // For a text of a record. Texts that do not overlap always have room.
   bool has_room(std::size_t bytes) const {
     return at_ <= foreign_end_ && bytes <= static_cast<std::size_t>(foreign_end_ - at_);
@@ -182,6 +184,10 @@ Refusal sort_field(const Written& field, bool keep_length, bool keep_trailer, Fi
       return {};
     case Name::Date: seen.date = true; return {};
     case Name::Server: seen.server = true; return {};
+    case Name::Unknown:
+      if (same_letters({field.start, std::min(kEnvironCarrier.size(), to.written_since(field.start))}, kEnvironCarrier))
+        to.back_to(field.start);
+      return {};
     default: break;
   }
   if (is_hop_by_hop(field.name)) to.back_to(field.start);

@@ -15,6 +15,9 @@ namespace prefork::http {
 
 enum class Framing : std::uint8_t { None, Length, Chunked, UntilClose };
 
+// Fields of this kind are a worker's notes for the access log (python/prefork/_environ_notes.py); clients never see them.
+inline constexpr std::string_view kEnvironCarrier = "x-prefork-environ-";
+
 // What the request and the server's state say about a reply.
 struct ReplyFacts {
   bool head_request = false;

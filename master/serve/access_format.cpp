@@ -4,6 +4,9 @@
 #include <array>
 #include <stdexcept>
 
+#include "master/http/characters.hpp"
+#include "master/http/h1_writer.hpp"
+
 namespace prefork::serve {
 namespace {
 
@@ -193,6 +196,12 @@ AccessFormat::Instruction AccessFormat::environ_atom(const std::string& name) {
   instruction.op = Op::EnvironField;
   instruction.slot = slot(environ_, name);
   return instruction;
+}
+
+std::string environ_carrier(std::string_view name) {
+  std::string field(http::kEnvironCarrier);
+  for (const char c : name) field += http::is_token({&c, 1}) ? http::ascii_lower(c) : '_';
+  return field;
 }
 
 std::uint8_t AccessFormat::slot(std::vector<FieldName>& names, std::string name) {

@@ -43,6 +43,10 @@ struct FieldName {
   std::string text;  // lower case
 };
 
+// How a worker's reply carries an environ variable that only the application sets (python/prefork/_environ_notes.py); such a field
+// is for the access log, not for the client.
+std::string environ_carrier(std::string_view name);
+
 class AccessFormat {
  public:
   static constexpr std::size_t kMostFields = 32;  // of each kind

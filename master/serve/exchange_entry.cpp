@@ -1,5 +1,7 @@
 #include "master/serve/exchange_entry.hpp"
 
+#include <algorithm>
+
 #include "master/http/field_list.hpp"
 
 namespace prefork::serve {
@@ -86,6 +88,17 @@ void read_reply_fields(std::span<const FieldName> names, std::string_view notes,
     if (end == std::string_view::npos) return;
     if (notes.front() == '+') fields.push_back({name.id, name.text, notes.substr(1, end - 1)});
     notes.remove_prefix(end + 1);
+  }
+}
+
+void take_environ_fields(std::span<const FieldName> variables, EntryParts& parts) {
+  for (const FieldName& variable : variables) {
+    const auto carrier = environ_carrier(variable.text);
+    const auto found = std::find_if(parts.reply_fields.begin(), parts.reply_fields.end(),
+                                    [&](const http::FieldRef& field) { return field.name == carrier; });
+    if (found == parts.reply_fields.end()) continue;
+    parts.environ_fields.push_back({wire::Name::Unknown, variable.text, found->value});
+    parts.reply_fields.erase(found);
   }
 }
 

@@ -55,7 +55,10 @@ SiteObserver::SiteObserver(const Config& config, Logs& logs, Metrics& metrics, c
       id_in_reply_(config.request_id_response && !config.request_id_header.empty()),
       backlog_metric_(config.enable_backlog_metric) {
   open_statsd(config);
-  reply_names_ = logs_.access() != nullptr && !logs_.access()->format().reply_names().empty();
+  if (logs_.access() == nullptr) return;
+  const AccessFormat& format = logs_.access()->format();
+  reply_names_.assign(format.reply_names().begin(), format.reply_names().end());
+  for (const FieldName& name : format.environ_names()) reply_names_.push_back({wire::Name::Unknown, environ_carrier(name.text)});
 }
 
 // A name that nobody knows yet (a container that starts later) must not keep the server from serving; a reload tries again.
@@ -142,7 +145,7 @@ void SiteObserver::reply_fields(const http::Exchange& exchange, std::string& lin
 }
 
 void SiteObserver::on_reply_head(http::Exchange& exchange, const wire::ReplyView& head) {
-  if (reply_names_) keep_reply_fields(head, logs_.access()->format().reply_names(), exchange.reply_notes);
+  if (!reply_names_.empty()) keep_reply_fields(head, reply_names_, exchange.reply_notes);
 }
 
 void SiteObserver::on_done(const http::Exchange& exchange, const net::Peer& peer) {
@@ -171,9 +174,11 @@ void SiteObserver::write_access(const http::Exchange& exchange, const net::Peer&
   EntryParts parts;
   AccessEntry& entry = fill_entry(exchange, peer, site_.loop.now_ns(), parts);
   entry.unix_us = unix_us();
-  if (reply_names_) {
-    read_reply_fields(logs_.access()->format().reply_names(), exchange.reply_notes, parts.reply_fields);
+  if (!reply_names_.empty()) {
+    read_reply_fields(reply_names_, exchange.reply_notes, parts.reply_fields);
+    take_environ_fields(logs_.access()->format().environ_names(), parts);
     entry.reply_fields = http::FieldList(parts.reply_fields);
+    entry.environ_fields = http::FieldList(parts.environ_fields);
   }
   logs_.access()->write(entry);
 }

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "master/config.hpp"
 #include "master/dispatch/dispatcher.hpp"
@@ -69,7 +70,7 @@ class SiteObserver final : public http::Observer {
   bool numbers_ = false;  // somebody reads the metrics
   bool timing_ = false;
   bool id_in_reply_ = false;
-  bool reply_names_ = false;  // the access log wants fields of replies
+  std::vector<FieldName> reply_names_;  // fields of replies that the access log wants
   bool backlog_metric_ = false;
   unsigned failures_said_ = 0;  // this second
   unsigned failures_unsaid_ = 0;

@@ -63,6 +63,10 @@ int serve_loaded(worker::Context& context, Hooks& hooks, Loaded& loaded) {
   if (context.settings().get("app").empty() && context.worker_id() <= 1)
     log(Level::Info, "No application was named: serving the demonstration page");
   PyRef application = hooks.wrap(std::move(loaded.application), name_of(loaded.interface));
+  const std::string noted(context.settings().get("environ_notes"));
+  if (application && !noted.empty())
+    application =
+        call_boot("note_environ", "Oss", application.get(), name_of(loaded.interface), noted.c_str());
   if (!application) return boot_failure();
   Startup startup{context, hooks, std::move(application)};
   const int status = serve(loaded.interface, startup);

@@ -229,6 +229,12 @@ def load_hooks(settings, age):
     return _hooks.load(settings, age)
 
 
+def note_environ(application, interface, names):
+    from prefork import _environ_notes
+
+    return _environ_notes.wrap_application(application, interface, names.split(","))
+
+
 def wrap_application(application, interface, worker, functions):
     from prefork import _hooks
 

@@ -3,6 +3,8 @@
 import json
 import re
 
+import pytest
+
 from support.server import until
 
 APP = "dropin_app:app"
@@ -68,3 +70,28 @@ def test_request_id_goes_back_when_asked(serve):
     assert json.loads(reply.body)["prefork.request_id"] == reply.headers["X-Request-ID"]
     assert server.get("/", {"X-Request-ID": "abc-1"}).headers["X-Request-ID"] == "abc-1"
     assert server.get("/", {"X-Request-ID": "has a space"}).headers["X-Request-ID"] != "has a space"
+
+
+ENVIRON_APPS = '''
+def wsgi(environ, start_response):
+    environ["shop.User"] = "ada \\u00e9\\n"
+    environ["REMOTE_USER"] = "grace"
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"ok"]
+
+async def asgi(scope, receive, send):
+    if scope["type"] == "http":
+        scope["shop.User"] = "ada"
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"x-own", b"1")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+'''
+
+
+@pytest.mark.parametrize(("name", "line"), [("wsgi", "ada \u00e9\\x0a|grace|-|/x"), ("asgi", "ada|-|-|/x")])
+def test_variables_that_only_the_application_sets(serve, tmp_path, name, line):
+    (tmp_path / "environ_apps.py").write_text(ENVIRON_APPS)
+    log = tmp_path / "access.log"
+    server = serve(f"environ_apps:{name}", "--chdir", tmp_path, "--access-logfile", log, "--access-logformat", "%({shop.user}e)s|%({remote_user}e)s|%({Shop.None}e)s|%(U)s")
+    reply = server.get("/x")
+    assert not [field for field in reply.headers if "prefork" in field.lower()]
+    until(lambda: line in log.read_text().splitlines(), "the line")

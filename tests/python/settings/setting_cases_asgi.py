@@ -1,0 +1,106 @@
+"""ASGI and WebSocket: an effect for each setting."""
+
+import base64
+import os
+import struct
+
+from setting_cases import case, seen
+from support.server import until
+
+
+class Socket:
+    """Just enough of a WebSocket client."""
+
+    def __init__(self, server, headers=""):
+        self.socket = server.connect()
+        key = base64.b64encode(os.urandom(16)).decode()
+        self.socket.sendall(
+            f"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{headers}\r\n".encode()
+        )
+        self.file = self.socket.makefile("rb")
+        self.head = b"".join(iter(self.file.readline, b"\r\n"))
+
+    def send(self, payload):
+        self.socket.sendall(struct.pack(">BBH", 0x81, 0xFE, len(payload)) + bytes(4) + payload)
+
+    def frame(self):
+        opcode, length = self.file.read(2)
+        return opcode & 15, self.file.read(length)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
+        self.socket.close()
+
+
+@case("asgi_loop")
+def asgi_loop(walk):
+    assert seen(walk.asgi("--asgi-loop", "asyncio"))["_loop"].startswith("asyncio")
+    try:
+        import uvloop  # noqa: F401
+    except ImportError:
+        server = walk.asgi("--asgi-loop", "uvloop", ready=None)
+        server.expect("uvloop")
+        server.expect("Reason|exited with")
+        assert server.wait() in (3, 4)
+    else:
+        assert seen(walk.asgi("--asgi-loop", "uvloop"))["_loop"].startswith("uvloop")
+
+
+@case("asgi_lifespan")
+def asgi_lifespan(walk):
+    assert seen(walk.asgi())["_events"] == ["lifespan"]
+    assert seen(walk.asgi("--asgi-lifespan", "off"))["_events"] == []
+
+
+@case("asgi_disconnect_grace_period")
+def asgi_disconnect_grace_period(walk):
+    server = walk.asgi("--asgi-disconnect-grace-period", "100ms")
+    with server.connect() as client:
+        client.sendall(b"POST /gone HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n1")
+        until(lambda: seen(server)["_events"][-1] == "begun", "the application's start")
+        client.setsockopt(1, 13, struct.pack("ii", 1, 0))  # SO_LINGER: a reset
+    until(lambda: seen(server)["_events"][-1] == "cancelled", "the task's cancellation")
+
+
+@case("eager")
+def eager(walk):
+    server = walk.asgi("--no-eager")
+    assert seen(server)["_task"] == "Task"
+
+
+@case("websocket_max_message_size")
+def websocket_max_message_size(walk):
+    with Socket(walk.asgi("--websocket-max-message-size", "1000")) as client:
+        client.send(b"x" * 900)
+        assert client.file.read(1)[0] & 15 == 1
+    with Socket(walk.asgi("--websocket-max-message-size", "1000")) as client:
+        client.send(b"x" * 1001)
+        opcode, payload = client.frame()
+        assert opcode == 8 and struct.unpack(">H", payload[:2])[0] == 1009
+
+
+@case("ws_ping_interval")
+def ws_ping_interval(walk):
+    with Socket(walk.asgi("--ws-ping-interval", "200ms")) as client:
+        assert client.frame()[0] == 9
+
+
+@case("ws_ping_timeout")
+def ws_ping_timeout(walk):
+    server = walk.asgi("--ws-ping-interval", "200ms", "--ws-ping-timeout", "200ms")
+    with Socket(server) as client:
+        while client.frame()[0] != 8:
+            pass
+        until(lambda: any(event.startswith("close") for event in seen(server)["_events"]), "the application hears of it")
+
+
+@case("ws_per_message_deflate")
+def ws_per_message_deflate(walk):
+    offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n"
+    with Socket(walk.asgi(), offer) as client:
+        assert b"permessage-deflate" in client.head
+    with Socket(walk.asgi("--no-ws-per-message-deflate"), offer) as client:
+        assert b"permessage-deflate" not in client.head
