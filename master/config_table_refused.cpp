@@ -18,8 +18,7 @@ constexpr const char* kNoPaste =
     "PasteDeploy files are not read; write a module with `from paste.deploy import loadapp; application = "
     "loadapp('config:/path/app.ini')` and serve that";
 constexpr const char* kStrictParser =
-    "a request that needs it is answered 400, because proxies in front would read it differently; remove the setting "
-    "and "
+    "a request that needs it is refused, because proxies in front would read it differently; remove the setting and "
     "correct the client";
 
 const Setting kTlsSettings[] = {

@@ -38,8 +38,7 @@ std::string environ_notes(const Config& config) {
   if (config.accesslog.empty() && !config.syslog) return {};
   const serve::AccessFormat format(config.access_log_format);
   std::string names;
-  for (const auto& name : format.environ_names())
-    names.append(names.empty() ? "" : ",").append(name.text);
+  for (const auto& name : format.environ_names()) names.append(names.empty() ? "" : ",").append(name.text);
   return names;
 }
 

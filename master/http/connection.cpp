@@ -55,7 +55,8 @@ void Connection::start(std::unique_ptr<net::Stream> stream) {
         site_.proxy_protocol, site_.proxy_allow_ips.trusts({peer_.address, peer_.port, peer_.unix_socket}));
     proxy_due_ = true;
   }
-  idle_due_ms_ = site_.loop.now_ms() + site_.timing.keepalive_ms;
+  // A connection made ahead of its first request is not an idle one yet.
+  idle_due_ms_ = site_.loop.now_ms() + std::max(site_.timing.keepalive_ms, site_.timing.header_ms);
   update_interest();
   schedule();
 }

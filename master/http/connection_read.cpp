@@ -176,6 +176,8 @@ void Connection::on_body(std::span<const char> piece) {
     exchange.body = std::make_unique<net::Spool>(site_.loop, site_.request_spools, limits, [this, &exchange] {
       if (exchange.body->failed()) exchange.body_aborted = true;
       site_.dispatcher.body_arrived(exchange);
+      if (!exchange.submitted && exchange.body->stuck())
+        submit_ready();  // the write under way was the last there is room for
       update_interest();
     });
   }

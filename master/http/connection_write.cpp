@@ -122,7 +122,7 @@ ReplyFacts Connection::reply_facts(const H1Exchange& exchange) {
       exchange.request.head.content_length - std::min(exchange.request.head.content_length, parser_.body_received()) >
           kUnreadBody;
   // A connection that ends does so with the last of its replies: those before it must not say that nothing follows.
-  const bool ends = state_ != State::Open || site_.draining;
+  const bool ends = state_ != State::Open || site_.draining || site_.timing.keepalive_ms == 0;
   const bool last = exchanges_.back().get() == &exchange && leftover_.empty();
   facts.keep_alive =
       exchange.keep_alive && !(ends && last) && !much && !(exchange.expects_continue && !exchange.received);
@@ -186,6 +186,7 @@ Connection::Head Connection::write_head(H1Exchange& exchange, const ReplyEvent& 
     if (piece.iov_len != 0) used[count++] = piece;
   }
   put(exchange, std::span(used).first(count), Lifetime::InRing);
+  if (!event.end) give_credit();  // the body behind a head may be all that a small window allows
   return Head::Written;
 }
 

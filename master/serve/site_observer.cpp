@@ -58,7 +58,8 @@ SiteObserver::SiteObserver(const Config& config, Logs& logs, Metrics& metrics, c
   if (logs_.access() == nullptr) return;
   const AccessFormat& format = logs_.access()->format();
   reply_names_.assign(format.reply_names().begin(), format.reply_names().end());
-  for (const FieldName& name : format.environ_names()) reply_names_.push_back({wire::Name::Unknown, environ_carrier(name.text)});
+  for (const FieldName& name : format.environ_names())
+    reply_names_.push_back({wire::Name::Unknown, environ_carrier(name.text)});
 }
 
 // A name that nobody knows yet (a container that starts later) must not keep the server from serving; a reload tries again.

@@ -65,8 +65,7 @@ int serve_loaded(worker::Context& context, Hooks& hooks, Loaded& loaded) {
   PyRef application = hooks.wrap(std::move(loaded.application), name_of(loaded.interface));
   const std::string noted(context.settings().get("environ_notes"));
   if (application && !noted.empty())
-    application =
-        call_boot("note_environ", "Oss", application.get(), name_of(loaded.interface), noted.c_str());
+    application = call_boot("note_environ", "Oss", application.get(), name_of(loaded.interface), noted.c_str());
   if (!application) return boot_failure();
   Startup startup{context, hooks, std::move(application)};
   const int status = serve(loaded.interface, startup);

@@ -38,6 +38,8 @@ def _line(value):
 
 
 def wrap_application(application, interface, names):
+    if interface == "native":
+        return application  # whose replies start where nothing stands between
     notes = _Notes(names)
     return _wrap_asgi(application, notes) if interface == "asgi" else _wrap_wsgi(application, notes)
 

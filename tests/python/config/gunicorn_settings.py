@@ -14,7 +14,7 @@ HOOK = object()
 TLS = Says("refused", "does not speak TLS yet; end it in the proxy")
 HTTP2 = Says("warning", "speaks HTTP/1.1 to the proxy in front")
 DIRTY = Says("warning", "no dirty workers; run the application's slow part in ordinary workers")
-STRICT = Says("warning", "answered 400, because proxies in front would read it differently")
+STRICT = Says("warning", "is refused, because proxies in front would read it differently")
 IPS = ["10.0.0.0/8", "::1"]
 
 

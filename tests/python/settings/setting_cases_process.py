@@ -17,7 +17,9 @@ OWN = 'def app(environ, start):\n    start("200 OK", [("Content-Type", "text/pla
 
 
 def write_app(walk, name, text):
-    (walk.path / f"{name}.py").write_text(f"NAME = {text!r}\n{OWN}")
+    """At once, as editors do: a server that watches must not see half a file."""
+    (walk.path / f"{name}.new").write_text(f"NAME = {text!r}\n{OWN}")
+    os.replace(walk.path / f"{name}.new", walk.path / f"{name}.py")
 
 
 @case("wsgi_app")
