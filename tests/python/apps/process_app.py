@@ -28,6 +28,10 @@ def _spin():
         pass
 
 
+def letters(count):
+    return (b"abcdefghijklmnopqrstuvwxyz" * (count // 26 + 1))[:count]
+
+
 def exhaust_memory():
     """Asks for more than the address space that is left, in pieces, until a C allocation fails."""
     import ctypes
@@ -97,6 +101,10 @@ def application(environ, start_response):
         time.sleep(120)
     elif path == "/spin":
         _spin()
+    elif path == "/echo":
+        body = environ["wsgi.input"].read()
+    elif path.startswith("/len/"):
+        body = letters(int(path[5:]))
     elif path == "/memory":
         exhaust_memory()
     elif path.startswith("/sys-exit/"):

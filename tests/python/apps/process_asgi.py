@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 
-from process_app import _close_descriptors, _spin, exhaust_memory
+from process_app import _close_descriptors, _spin, exhaust_memory, letters
 
 
 async def application(scope, receive, send):
@@ -44,6 +44,15 @@ async def application(scope, receive, send):
         body = str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])).encode()
     elif path.startswith("/close/"):
         _close_descriptors(path[7:])
+    elif path == "/echo":
+        body = b""
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if not message.get("more_body"):
+                break
+    elif path.startswith("/len/"):
+        body = letters(int(path[5:]))
     elif path == "/memory":
         exhaust_memory()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(body)).encode())]})
