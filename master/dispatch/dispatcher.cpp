@@ -8,6 +8,7 @@ namespace prefork::dispatch {
 namespace {
 
 constexpr std::uint64_t kStuckCheckMs = 1;
+constexpr std::uint64_t kOversleptCheckMs = 10;
 constexpr std::uint64_t kExpiryMs = 100;
 constexpr std::uint8_t kMostCrashes = 2;  // a request that was started in two workers that died is poison
 
@@ -159,6 +160,7 @@ void Dispatcher::enqueue_front(http::Exchange& exchange) {
 }
 
 void Dispatcher::retire(WorkerLink& link) {
+  PREFORK_FAULT_POINT("master.retire");
   link.retire();
   if (!any_ready()) none_ready_since_ms_ = loop_.now_ms();
   std::vector<http::Exchange*> revoked;
@@ -290,8 +292,13 @@ void Dispatcher::after_sleep() {
 void Dispatcher::arm_stuck_check() {
   const bool needed =
       std::any_of(links_.begin(), links_.end(), [](const WorkerLink* link) { return link->may_get_stuck(); });
+  const bool overslept =
+      queue_.front() != nullptr &&
+      std::any_of(links_.begin(), links_.end(), [](const WorkerLink* link) { return link->overslept(); });
   if (needed) {
     stuck_timer_.start(kStuckCheckMs);
+  } else if (overslept) {
+    stuck_timer_.start(kOversleptCheckMs);
   } else if (stuck_timer_.active()) {
     stuck_timer_.stop();
   }

@@ -19,6 +19,7 @@ constexpr std::uint64_t kAheadNs =
 constexpr std::uint64_t kStuckNs = 1'000'000;  // unclaimed records and no movement for so long
 constexpr std::uint64_t kStuckIdleNs =
     20'000'000;  // the same while nothing is started there: it may only be descheduled
+constexpr std::uint64_t kMostPatienceNs = 2'000'000'000;
 constexpr std::size_t kRecordsPerTurn = 512;
 constexpr std::size_t kBodyPiece = 64 * 1024;
 
@@ -30,7 +31,8 @@ WorkerLink::WorkerLink(Dispatcher& dispatcher, shm::Region region, const shm::Ge
       region_(std::move(region)),
       end_(shm::Parts(region_.bytes(), geometry), bell_wait_fd, bell_signal_fd),
       descriptors_(side_fd),
-      identity_(identity) {
+      identity_(identity),
+      patience_ns_(kStuckIdleNs) {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
   const auto now_us = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(now).count());
   shm::Parts(region_.bytes(), geometry).introduce(identity.id, identity.generation, now_us);
@@ -154,8 +156,12 @@ void WorkerLink::flush_backlog() {
 
 // The ring has room again: bodies that were held back go on, in turn.
 void WorkerLink::resume_bodies() {
-  for (http::Exchange* exchange = held_.front(); exchange != nullptr && backlog_.empty();
-       exchange = http::ExchangeList::next(*exchange)) {
+  bodies_wait_ = false;
+  for (http::Exchange* exchange = held_.front(); exchange != nullptr; exchange = http::ExchangeList::next(*exchange)) {
+    if (!backlog_.empty()) {
+      bodies_wait_ = true;
+      return;
+    }
     if (exchange->body && exchange->body_credit > 0) pump_body(*exchange);
   }
 }
@@ -165,7 +171,10 @@ void WorkerLink::pump_body(http::Exchange& exchange) {
   if (exchange.body_end_sent || exchange.slot >= slots_.size() || slots_[exchange.slot].exchange != &exchange) return;
   const std::size_t largest = std::min<std::size_t>(kBodyPiece, end_.requests.max_payload());
   while (exchange.body && !exchange.body->empty() && exchange.body_credit > 0) {
-    if (!backlog_.empty()) return;  // goes on when the ring has room again
+    if (!backlog_.empty()) {  // goes on when the ring has room again
+      bodies_wait_ = true;
+      return;
+    }
     const auto front = exchange.body->front();
     if (front.empty()) return;  // on its way from the file
     const auto length = std::min({front.size(), largest, static_cast<std::size_t>(exchange.body_credit)});
@@ -285,10 +294,9 @@ bool WorkerLink::drain(std::uint64_t now_ns) {
     end_.replies.release_held();
     if (end_.replies.settle()) end_.worker_bell.ring();
   }
-  if (!backlog_.empty()) {
-    flush_backlog();
-    if (backlog_.empty()) resume_bodies();
-  }
+  if (!backlog_.empty()) flush_backlog();
+  // Also when a send() has emptied it meanwhile.
+  if (backlog_.empty() && bodies_wait_) resume_bodies();
   const auto taken = end_.counters.get(shm::Counter::Taken);
   if (taken != taken_ || finished_ != finished_before) {
     taken_ = taken;
@@ -304,6 +312,7 @@ bool WorkerLink::drain(std::uint64_t now_ns) {
 void WorkerLink::learn_service_time(std::uint64_t now_ns, std::uint64_t completed) {
   if (completed == 0) return;
   finished_ns_ = now_ns;
+  patience_ns_ = std::max(kStuckIdleNs, patience_ns_ - patience_ns_ / 8);
   const std::uint64_t sample = (now_ns - std::min(counted_from_ns_, now_ns)) / completed;
   counted_from_ns_ = now_ns;
   service_ns_ = service_ns_ == 0 ? sample : (service_ns_ * 7 + sample) / 8;
@@ -326,6 +335,7 @@ bool WorkerLink::accept(const shm::Record& record, std::uint64_t now_ns) {
 }
 
 bool WorkerLink::accept_ready(const shm::Record& record) {
+  PREFORK_FAULT_POINT("master.ready");
   wire::ReadyRecord ready;
   if (state_ != State::Starting || !wire::read_record(record.payload, ready))
     return refuse("a second or malformed Ready record");
@@ -422,8 +432,10 @@ void WorkerLink::check_stuck(std::uint64_t now_ns, std::vector<http::Exchange*>&
   const auto unclaimed = unclaimed_estimate();
   if (unclaimed == 0 || stuck_ || bad_ != nullptr) return;
   const bool something_started = busy_slots_ > unclaimed;
-  if (now_ns - moved_ns_ < (something_started ? kStuckNs : kStuckIdleNs)) return;
+  if (now_ns - moved_ns_ < (something_started ? kStuckNs : patience_ns_)) return;
   PREFORK_FAULT_POINT("master.revoke");
+  // Where every worker takes longer to wake (a processor quota that is used up), a request must not go round for ever.
+  if (!something_started) patience_ns_ = std::min(2 * patience_ns_, kMostPatienceNs);
   take_back(now_ns, revoked);
   stuck_ = true;  // no more for it until it moves
 }

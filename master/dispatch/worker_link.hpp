@@ -68,6 +68,8 @@ class WorkerLink {
   void check_stuck(std::uint64_t now_ns, std::vector<http::Exchange*>& revoked);
   // Takes back everything that it has not claimed, in order.
   void take_back(std::uint64_t now_ns, std::vector<http::Exchange*>& revoked);
+  // It had nothing to do and did not wake in time: what was taken back it skips without a word.
+  bool overslept() const { return stuck_ && busy_slots_ == 0; }
   bool may_get_stuck() const { return state_ != State::Starting && !stuck_ && unclaimed_estimate() > 0; }
 
   void retire() { state_ = State::Retiring; }
@@ -136,15 +138,17 @@ class WorkerLink {
   http::ExchangeList held_;    // in the order they were sent
   std::deque<Frame> backlog_;  // what the request ring had no room for
   std::uint64_t backlog_bytes_ = 0;
-  bool dirty_ = false;   // something was sent and is not published
-  bool unrung_ = false;  // something was published since the last bell
+  bool bodies_wait_ = false;  // for the backlog to be gone
+  bool dirty_ = false;        // something was sent and is not published
+  bool unrung_ = false;       // something was published since the last bell
 
   std::uint64_t heads_sent_ = 0;
   std::uint64_t finished_ = 0;
   std::uint64_t taken_ = 0;     // the worker's counter, as last read
   std::uint64_t moved_ns_ = 0;  // the last time that it took or finished something
   bool stuck_ = false;
-  std::uint64_t service_ns_ = 0;  // EWMA
+  std::uint64_t patience_ns_ = 0;  // with an idle worker that does not take its request
+  std::uint64_t service_ns_ = 0;   // EWMA
   std::uint64_t counted_from_ns_ = 0;
   std::uint64_t finished_ns_ = 0;
   const char* bad_ = nullptr;

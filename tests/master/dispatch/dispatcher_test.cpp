@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <deque>
+#include <map>
 
 #include "tests/master/dispatch/fake_worker.hpp"
 
@@ -180,6 +181,26 @@ TEST_F(DispatcherTest, AStuckWorkerGetsNothingUntilItMoves) {
   for (const auto& head : only.read()) EXPECT_FALSE(only.claim(head));
   turn();
   EXPECT_EQ(fake::paths(only.start()), Paths{"/1"});
+}
+
+TEST_F(DispatcherTest, ARequestDoesNotGoRoundForEverAmongWorkersThatWakeLate) {
+  // Each worker looks at its ring 60 ms after something came, three times as late as an idle one is waited for.
+  constexpr std::uint64_t kLate = 60'000'000;
+  for (int i = 0; i < 3; ++i) worker();
+  Client& client = submit("/1");
+  std::map<Worker*, std::uint64_t> noticed;
+  ASSERT_TRUE(until([&] {
+    for (Worker& one : workers) {
+      if (!one.end().requests.anything_now()) continue;
+      const auto since = noticed.try_emplace(&one, loop.now_ns()).first->second;
+      if (loop.now_ns() - since < kLate) continue;
+      noticed.erase(&one);
+      for (const auto& head : one.start()) EXPECT_TRUE(one.reply(head, 200, "late"));
+    }
+    loop.update_now();
+    return client.status == 200;
+  })) << "taken back "
+      << dispatcher.revoked() << " times";
 }
 
 TEST_F(DispatcherTest, ADeadWorkersUnclaimedRequestsAreRequeuedInOrderAndClaimedOnesFail) {
@@ -486,6 +507,27 @@ TEST_F(BodyTest, GoesOnAfterAFullRing) {
   }));
   EXPECT_EQ(got, sent);
   EXPECT_GT(rounds, 100'000 / 4096);
+}
+
+TEST_F(BodyTest, GoesOnWhenSomethingElseHasEmptiedTheBacklog) {
+  Worker& one = worker(2, {4096, 4096, 64});
+  const std::string sent = numbered(100'000);
+  Client& client = submit_with_body("/upload", sent);
+  turn();
+  const auto heads = one.start();
+  ASSERT_EQ(heads.size(), 1U);
+  ASSERT_TRUE(one.credit(heads[0], 1 << 20));
+  std::string got;
+  bool ended = false;
+  ASSERT_TRUE(until([&] {
+    for (const auto& piece : one.read()) {
+      if (piece.kind == wire::Kind::Body) got += piece.bytes;
+      ended |= piece.kind == wire::Kind::Body && (piece.flags & wire::kEnd) != 0;
+    }
+    dispatcher.give_reply_credit(client.exchange, 1);  // finds room, and takes the backlog with it
+    return ended;
+  }));
+  EXPECT_EQ(got, sent);
 }
 
 TEST_F(BodyTest, OneWhoseBytesWereSentFailsWithItsWorker) {
