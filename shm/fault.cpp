@@ -2,6 +2,9 @@
 
 #ifdef PREFORK_FAULTS
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdlib>
 #include <ctime>
@@ -15,6 +18,7 @@ struct Fault {
   std::string point;
   std::string action;
   long nth = 1;
+  std::string once;
 };
 
 Fault read_fault() {
@@ -26,8 +30,9 @@ Fault read_fault() {
     rest.remove_prefix(part.size() == rest.size() ? rest.size() : part.size() + 1);
     return std::string(part);
   };
-  Fault fault{next(), next(), 1};
-  if (!rest.empty()) fault.nth = std::strtol(std::string(rest).c_str(), nullptr, 10);
+  Fault fault{next(), next(), 1, {}};
+  if (!rest.empty()) fault.nth = std::strtol(next().c_str(), nullptr, 10);
+  fault.once = rest;
   return fault;
 }
 
@@ -36,6 +41,11 @@ Fault read_fault() {
 void fault_point(const char* name) {
   static Fault fault = read_fault();
   if (fault.point != name || --fault.nth != 0) return;
+  if (!fault.once.empty()) {
+    const int fd = ::open(fault.once.c_str(), O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0) ::close(fd);
+    if (fd < 0 && fault.action != "slow") return;
+  }
   if (fault.action == "kill") ::raise(SIGKILL);
   if (fault.action == "stop") ::raise(SIGSTOP);
   if (fault.action == "abort") std::abort();

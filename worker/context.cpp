@@ -13,6 +13,7 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "shm/fault.hpp"
 #include "worker/clock.hpp"
 
 namespace prefork::worker {
@@ -106,6 +107,7 @@ Context::Context(const Attachment& attachment, wire::Settings settings)
       worker_age_(attachment.worker_age) {
   channel_.phase.set(shm::Phase::Starting, coarse_us());
   channel_.recorder.note(shm::Event::Attach, coarse_us(), 0, static_cast<std::uint32_t>(::getpid()));
+  PREFORK_FAULT_POINT("worker.attach");
 }
 
 bool Context::bells_alive() const {
@@ -119,6 +121,7 @@ void Context::ready(wire::Interface interface, std::uint32_t concurrency) {
   std::memcpy(space.data(), &record, sizeof record);
   channel_.phase.set(shm::Phase::Ready, coarse_us());
   channel_.recorder.note(shm::Event::Ready, coarse_us());
+  PREFORK_FAULT_POINT("worker.ready");
   channel_.replies.commit({static_cast<std::uint16_t>(wire::Kind::Ready), 0, 0, 0}, sizeof record);
   channel_.replies.publish();
   channel_.master_bell.ring();

@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 
+#include "shm/fault.hpp"
 #include "worker/clock.hpp"
 
 namespace prefork::worker {
@@ -77,10 +78,12 @@ Crew::Slept Crew::sleep_on_bell(std::unique_lock<std::mutex>& lock) {
   channel_.phase.set(shm::Phase::Ready, coarse_us());
   channel_.counters.add(shm::Counter::Waits);
   lock.unlock();
+  PREFORK_FAULT_POINT("worker.sleep");
   // Of the master's bell only whether it is still there: an application may have closed both.
   std::array<pollfd, 2> waits{pollfd{channel_.own_bell.fd(), POLLIN, 0},
                               pollfd{channel_.master_bell.signal_fd(), 0, 0}};
   const int got = ::poll(waits.data(), waits.size(), kHeartbeatMs);
+  PREFORK_FAULT_POINT("worker.wake");
   const bool closed = got > 0 && ((waits[0].revents | waits[1].revents) & POLLNVAL) != 0;
   // After a heartbeat too: a signal that came just before poll() did not interrupt it.
   const bool interrupted = got == 0 || (got < 0 && errno == EINTR);

@@ -1,5 +1,6 @@
 #include "worker/inbox.hpp"
 
+#include "shm/fault.hpp"
 #include "worker/clock.hpp"
 
 namespace prefork::worker {
@@ -21,6 +22,7 @@ bool Inbox::pump() {
       return any;
     }
     accept(record);
+    PREFORK_FAULT_POINT("worker.pump");  // read, not yet given back
     channel_.requests.release();
     any = true;
   }
@@ -32,6 +34,7 @@ void Inbox::accept(const shm::Record& record) {
   const auto kind = static_cast<wire::Kind>(record.tag.kind);
   if (kind == wire::Kind::Head) return accept_head(record);
   if (kind == wire::Kind::Drain) {
+    PREFORK_FAULT_POINT("worker.drain");
     draining_ = true;
     return;
   }
@@ -113,12 +116,14 @@ bool Inbox::take(Job& job) {
   while (!heads_.empty()) {
     Waiting waiting = std::move(heads_.front());
     heads_.pop_front();
+    PREFORK_FAULT_POINT("worker.claim");
     channel_.counters.add(shm::Counter::Taken);
     if (!channel_.claims.try_claim(waiting.slot, waiting.generation)) {
       channel_.recorder.note(shm::Event::Skip, coarse_us(), waiting.slot, waiting.generation);
       if (spares_.size() < kSparesKept) spares_.push_back(std::move(waiting.payload));
       continue;
     }
+    PREFORK_FAULT_POINT("worker.start");  // claimed: from here on it is ours
     channel_.recorder.note(shm::Event::Take, coarse_us(), waiting.slot, waiting.generation);
     job.slot = waiting.slot;
     job.generation = waiting.generation;

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <vector>
 
+#include "shm/fault.hpp"
 #include "worker/clock.hpp"
 
 namespace prefork::worker {
@@ -84,9 +85,11 @@ bool Outbox::try_head(StreamId id, const Reply& reply, std::span<const std::byte
   const auto space = claim(head + inline_bytes);
   if (space.data() == nullptr) return false;
   const auto used = write_reply(space, reply, body.first(inline_bytes));
+  PREFORK_FAULT_POINT("worker.reply");  // written, not yet there
   const bool whole = end && inline_bytes == body.size();
   const auto flags = static_cast<std::uint16_t>(whole ? wire::kEnd : 0);
   channel_.replies.commit({static_cast<std::uint16_t>(wire::Kind::Head), flags, id.slot, id.generation}, used);
+  PREFORK_FAULT_POINT("worker.replied");
   taken = inline_bytes;
   return true;
 }
@@ -119,6 +122,7 @@ bool Outbox::try_body(StreamId id, std::span<const std::byte> body, bool end, st
       std::min({body.size(), std::size_t{channel_.replies.max_payload()}, kPiece, static_cast<std::size_t>(credit)});
   if (length == 0 && !body.empty()) return true;  // no credit: nothing went, and room is not what is missing
   const bool last = end && length == body.size();
+  PREFORK_FAULT_POINT("worker.body");
   if (!send(id, wire::Kind::Body, last ? wire::kEnd : 0, body.data(), length)) return false;
   taken = length;
   return true;
@@ -130,6 +134,7 @@ bool Outbox::try_abort(StreamId id) {
 }
 
 bool Outbox::try_credit(StreamId id, std::uint64_t bytes) {
+  PREFORK_FAULT_POINT("worker.credit");
   const wire::CreditRecord record{bytes};
   return send(id, wire::Kind::Credit, 0, &record, sizeof record);
 }
@@ -153,6 +158,7 @@ bool Outbox::try_close(StreamId id, std::uint16_t code, std::string_view reason)
 }
 
 void Outbox::ring() {
+  PREFORK_FAULT_POINT("worker.ring");  // published, but nobody told
   channel_.replies.publish();
   channel_.master_bell.ring();
   oldest_unrung_ns_ = 0;

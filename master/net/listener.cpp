@@ -17,6 +17,8 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "shm/fault.hpp"
+
 namespace prefork::net {
 namespace {
 
@@ -216,6 +218,7 @@ bool Listener::accept_some() {
       if (errno == EINTR || errno == ECONNABORTED) continue;
       return false;
     }
+    PREFORK_FAULT_POINT("master.accept");
     Peer peer;
     peer.unix_socket = address.ss_family == AF_UNIX;
     if (!peer.unix_socket) {

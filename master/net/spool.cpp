@@ -9,6 +9,8 @@
 
 #include "shm/fd.hpp"
 
+#include "shm/fault.hpp"
+
 namespace prefork::net {
 namespace {
 
@@ -77,6 +79,7 @@ bool Spool::open_file() {
 
 // Starts writing the tail, when nothing else is under way.
 void Spool::spill() {
+  PREFORK_FAULT_POINT("master.spool");
   if (job_ != nullptr || tail_.empty() || !can_spill() || !open_file()) return;
   job_ = new Job;
   job_->owner = this;

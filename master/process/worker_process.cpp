@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "master/process/mold.hpp"
+#include "shm/fault.hpp"
 
 namespace prefork::process {
 
@@ -30,6 +31,7 @@ WorkerProcess::WorkerProcess(net::Loop& loop, dispatch::Dispatcher& dispatcher, 
   link_ =
       std::make_unique<dispatch::WorkerLink>(dispatcher, shm::Region::create(shm::Layout(geometry).total), geometry,
                                              loop_bell.wait.get(), worker_bell_.signal_fd(), side_.get(), identity_);
+  PREFORK_FAULT_POINT("master.spawn");
   if (mold != nullptr) {
     fork(geometry, loop_bell, worker_side.get());
   } else {

@@ -55,6 +55,7 @@ def test_workers_that_do_not_start_leave_the_old_ones_serving(serve):
     server.expect(r"\[ERROR\] Exception in worker process")
     server.expect(r"\[ERROR\] Worker \(pid:\d+\) exited with code 3 [^\n]*")
     server.expect(r"\[ERROR\] Reload failed: worker \d+ did not start, exit code 3[^\n]*")
+    server.logged("Serving with 2 workers")
     before = set(server.workers())
     (server.folder / "broken").touch()
     load = _load(server, 3)
