@@ -111,6 +111,7 @@ struct Config {
   Milliseconds ws_ping_interval{20'000};
   Milliseconds ws_ping_timeout{20'000};
   bool ws_per_message_deflate = true;
+  int ws_max_queue = 32;  // messages
 
   // Logging
   std::string accesslog;  // "" = none, "-" = stdout

@@ -113,11 +113,10 @@ const Setting kAsgiSettings[] = {
      .help = "Compress WebSocket messages when the client offers it."},
     {.name = "ws_max_queue",
      .flags = "--ws-max-queue",
+     .field = &Config::ws_max_queue,
      .meta = "N",
-     .fate = Fate::Ignored,
-     .inert = "32",
-     .advice = "messages that the application has not received are limited in bytes, 1 MiB for each socket; remove it",
-     .help = "Messages of one socket that wait for the application."},
+     .min = 1,
+     .help = "Messages of one socket that wait for the application before its client is no longer read."},
 };
 
 }  // namespace

@@ -80,6 +80,8 @@ async def asgi(scope, receive, send):
 async def socket(scope, receive, send):
     await receive()
     await send({"type": "websocket.accept"})
+    if scope["path"] == "/deaf":
+        await asyncio.sleep(60)
     while (event := await receive())["type"] == "websocket.receive":
         await send({"type": "websocket.send", "text": event.get("text") or "bytes"})
     EVENTS.append("close %s" % event["code"])

@@ -11,11 +11,11 @@ from support.server import until
 class Socket:
     """Just enough of a WebSocket client."""
 
-    def __init__(self, server, headers=""):
+    def __init__(self, server, headers="", path="/"):
         self.socket = server.connect()
         key = base64.b64encode(os.urandom(16)).decode()
         self.socket.sendall(
-            f"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{headers}\r\n".encode()
+            f"GET {path} HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{headers}\r\n".encode()
         )
         self.file = self.socket.makefile("rb")
         self.head = b"".join(iter(self.file.readline, b"\r\n"))
@@ -104,3 +104,21 @@ def ws_per_message_deflate(walk):
         assert b"permessage-deflate" in client.head
     with Socket(walk.asgi("--no-ws-per-message-deflate"), offer) as client:
         assert b"permessage-deflate" not in client.head
+
+
+def unread(server, client):
+    """Bytes of the client's that the kernel holds because the server does not read them."""
+    here = "%04X" % client.socket.getsockname()[1]
+    with open("/proc/net/tcp") as table:
+        rows = [line.split() for line in table]
+    return sum(int(row[4].partition(":")[2], 16) for row in rows[1:] if row[1].endswith(":%04X" % server.port) and row[2].endswith(":" + here))
+
+
+@case("ws_max_queue")
+def ws_max_queue(walk):
+    for most, whole in (("1", False), ("1000", True)):
+        server = walk.asgi("--ws-max-queue", most)
+        with Socket(server, path="/deaf") as client:
+            for _ in range(300):
+                client.send(b"x" * 1000)
+            until(lambda server=server, client=client, whole=whole: (unread(server, client) == 0) == whole, "what is read" if whole else "what stays unread")

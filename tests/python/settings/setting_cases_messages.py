@@ -41,7 +41,6 @@ said_in_file("dirty_worker_init", "def dirty_worker_init(worker): pass\n", DIRTY
 said_in_file("dirty_worker_exit", "def dirty_worker_exit(arbiter, worker): pass\n", DIRTY)
 said("acceptors", ["--acceptors", "2"], "start several servers on the same port with --reuse-port")
 refused("sticky", ["--sticky", "ip"], "a store that all workers share")
-said("ws_max_queue", ["--ws-max-queue", "8"], "are limited in bytes", "INFO")
 
 
 @case("ssl_context")
