@@ -102,5 +102,10 @@ def _asgi():
     yield Case("ws-echo", "WebSocket echo, 100 bytes, c=64", "ws", "asgi_app:ws", same(b""), kind="ws", quick=True)
 
 
-CASES = [*_wsgi(), *_asgi()]
+def _native():
+    for name, title, app in (("hello", "on a thread", "hello"), ("async-hello", "on an event loop", "hello_async")):
+        yield Case(f"native-{name}", f"native hello {title}, 8 headers, c=64", "native", f"native_app:{app}", same(HELLO), headers=BROWSER, quick=True)
+
+
+CASES = [*_wsgi(), *_asgi(), *_native()]
 BY_NAME = {case.name: case for case in CASES}

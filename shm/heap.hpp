@@ -12,7 +12,7 @@ namespace prefork::shm {
 inline void raise_trim_threshold() {
   constexpr std::size_t kBlock = 1 << 20;
   void* const block = std::malloc(kBlock);
-  asm volatile("" : : "g"(block) : "memory");  // or the compiler sees that nobody uses it
+  asm("" : : "g"(block) : "memory");  // or the compiler sees that nobody uses it
   std::free(block);
 }
 

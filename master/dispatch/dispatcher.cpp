@@ -218,7 +218,7 @@ WorkerLink* Dispatcher::pick() {
 void Dispatcher::dispatch() {
   if (sticky_ && sticky_->waiting() != 0) dispatch_lanes();
   while (http::Exchange* exchange = queue_.front()) {
-    if (exchange->sticky != 0) {
+    if (sticky_ && exchange->sticky != 0) {
       Lane* const lane = sticky_->lane_of(exchange->sticky, links_);
       if (lane == nullptr) return;
       const bool now = lane->waiting.empty() && lane->link->room_for_heads() > 0;

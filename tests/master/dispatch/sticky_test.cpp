@@ -175,6 +175,18 @@ TEST_F(StickyTest, CanBeSwitchedOffWhileRequestsWait) {
   EXPECT_EQ(serve(two), Paths{"/next"});
 }
 
+TEST_F(StickyTest, AWorkerThatDiesAfterItWasSwitchedOffLeavesItsRequests) {
+  Worker& one = worker();
+  submit("/first", "key");
+  submit("/second", "key");
+  policy.sticky.clear();
+  dispatcher.set_policy(policy);
+  dispatcher.bury(one.link(), true, [](const http::Exchange&, bool) {});
+  Worker& two = worker(2);
+  turn();
+  EXPECT_EQ(serve(two), (Paths{"/first", "/second"}));
+}
+
 TEST(StickyRule, FindsTheKey) {
   Client client("/");
   auto& request = client.exchange.request;

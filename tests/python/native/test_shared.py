@@ -94,6 +94,17 @@ def test_values_are_whole(serve):
     assert number(server, f"/swap/{version}/next") == version + 1
 
 
+@pytest.mark.parametrize("app", INTERFACES)
+def test_workers_of_a_mold_share_them_too(serve, app):
+    server = serve(f"shared_apps:{app}", "--preload", workers=3)
+    server.logged("Serving with 3 workers")
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        pids = set(pool.map(lambda _: number(server, "/loop/1000"), range(40)))
+    assert number(server, "/hits") == 40_000 and len(pids) > 1
+    starts = [line.split() for line in notes(server) if line.startswith("start")]
+    assert sorted(place for _, _, place in starts) == ["1", "2", "3"] and {int(pid) for _, pid, _ in starts} >= pids
+
+
 def test_without_memory_they_are_the_worker_s_own(serve):
     server = serve("shared_apps:app", "--shared-memory", "0")
     assert [number(server, "/add/3") for _ in range(3)] == [3, 6, 9]
