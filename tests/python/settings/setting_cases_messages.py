@@ -40,7 +40,6 @@ said_in_file("dirty_post_fork", "def dirty_post_fork(arbiter, worker): pass\n", 
 said_in_file("dirty_worker_init", "def dirty_worker_init(worker): pass\n", DIRTY)
 said_in_file("dirty_worker_exit", "def dirty_worker_exit(arbiter, worker): pass\n", DIRTY)
 said("acceptors", ["--acceptors", "2"], "start several servers on the same port with --reuse-port")
-refused("sticky", ["--sticky", "ip"], "a store that all workers share")
 
 
 @case("ssl_context")

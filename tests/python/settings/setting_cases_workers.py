@@ -284,3 +284,19 @@ def pre_exec(walk):
         until(lambda: len([pid for pid in server.tree()[1:] if "master" in pathlib.Path(f"/proc/{pid}/cmdline").read_text()]) == 0, "the successor's end")
 
     heard(walk, "pre_exec", upgrade)
+
+
+@case("sticky")
+def sticky(walk):
+    server = walk.serve("shared_apps:app", "--sticky", "ip", workers=3)
+    server.logged("Serving with 3 workers")
+    assert len({server.get("/pid").body for _ in range(12)}) == 1
+
+
+@case("shared_memory")
+def shared_memory(walk):
+    server = walk.serve("shared_apps:app", "--shared-memory", "64k")
+    assert server.get("/add/1").body == b"1"
+    mapped = pathlib.Path(f"/proc/{server.workers()[0]}/maps").read_text()
+    start, end = re.search(r"^(\w+)-(\w+) .*memfd:prefork-shared", mapped, re.MULTILINE).groups()
+    assert int(end, 16) - int(start, 16) == 64 << 10
