@@ -19,17 +19,17 @@ constexpr std::uint16_t kInternalError = 1011;
 constexpr std::uint64_t kCreditAt = 256 * 1024;
 constexpr std::size_t kLongestReason = 123;  // RFC 6455 5.5: a control frame has 125 bytes, two of them the code
 
-PyRef event_of(const char* type) {
+PyRef event_of(PyObject* type) {
   static PyObject* const kType = interned("type");
   PyRef event = PyRef::steal(PyDict_New());
-  const PyRef text = latin1(type);
-  return event && text && PyDict_SetItem(event.get(), kType, text.get()) == 0 ? std::move(event) : PyRef{};
+  return event && PyDict_SetItem(event.get(), kType, type) == 0 ? std::move(event) : PyRef{};
 }
 
 PyRef message_event(const worker::WsMessage& message) {
   static PyObject* const kText = interned("text");
   static PyObject* const kBytes = interned("bytes");
-  PyRef event = event_of("websocket.receive");
+  static PyObject* const kReceiveEvent = interned("websocket.receive");
+  PyRef event = event_of(kReceiveEvent);
   const auto bytes = wire::as_text(message.bytes);
   // The master has checked that text is UTF-8.
   const PyRef value =
@@ -47,7 +47,8 @@ PyRef message_event(const worker::WsMessage& message) {
 Step WebSocket::disconnected(PyRef& event) {
   static PyObject* const kCode = interned("code");
   static PyObject* const kReason = interned("reason");
-  event = event_of("websocket.disconnect");
+  static PyObject* const kDisconnectEvent = interned("websocket.disconnect");
+  event = event_of(kDisconnectEvent);
   const PyRef code = PyRef::steal(PyLong_FromLong(lost_code_));
   const PyRef reason =
       PyRef::steal(PyUnicode_DecodeUTF8(lost_reason_.data(), static_cast<Py_ssize_t>(lost_reason_.size()), "replace"));
@@ -61,7 +62,8 @@ Step WebSocket::disconnected(PyRef& event) {
 Step WebSocket::try_receive(unsigned, PyRef& event) {
   if (!connect_given_) {
     connect_given_ = true;
-    event = event_of("websocket.connect");
+    static PyObject* const kConnectEvent = interned("websocket.connect");
+    event = event_of(kConnectEvent);
     return event ? Step::Done : Step::Error;
   }
   if (!ended_ && !stream().messages.empty()) take_arrived();
