@@ -197,7 +197,11 @@ void Connection::on_eof() {
     websocket_->on_eof();
     return close_now();
   }
-  if (websocket_) return close_now();  // nobody waits for the handshake's answer any more
+  if (websocket_) {  // nobody waits for the handshake's answer any more
+    if (exchanges_.size() <= 1) return close_now();
+    drop_last();
+    websocket_.reset();
+  }
   if (state_ == State::Closing) {
     state_ = State::HalfClosed;
     if (exchanges_.empty() && out_.empty()) close_now();
@@ -214,6 +218,12 @@ void Connection::on_eof() {
   }
 }
 
+void Connection::drop_last() {
+  site_.dispatcher.cancel(*exchanges_.back(), wire::CancelReason::ClientGone);
+  site_.recycle(std::move(exchanges_.back()));
+  exchanges_.pop_back();
+}
+
 // The request that was still arriving never will: no answer may look as if it had been read whole (RFC 9112 8). A worker that
 // reads it is told that the client is gone.
 void Connection::abandon_incomplete() {
@@ -221,9 +231,7 @@ void Connection::abandon_incomplete() {
   reading_ = nullptr;
   if (exchange == nullptr) return;
   if (exchange->ended) return;
-  site_.dispatcher.cancel(*exchange, wire::CancelReason::ClientGone);
-  site_.recycle(std::move(exchanges_.back()));
-  exchanges_.pop_back();
+  drop_last();
 }
 
 // Answered, but the rest of its body does not come: the connection ends, and nothing behind is taken for a request.
@@ -315,9 +323,7 @@ void Connection::on_deadline() {
     while (!exchanges_.empty() &&
            (exchanges_.back()->stage == Stage::Queued || exchanges_.back()->stage == Stage::Collecting) &&
            !exchanges_.back()->ended) {
-      site_.dispatcher.cancel(*exchanges_.back(), wire::CancelReason::ClientGone);
-      site_.recycle(std::move(exchanges_.back()));
-      exchanges_.pop_back();
+      drop_last();
     }
     if (exchanges_.empty() && out_.empty()) return close_now();
   }

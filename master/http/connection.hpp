@@ -43,6 +43,7 @@ struct H1Exchange : Exchange {
   bool cut = false;         // its reply is broken off: the connection ends here
   std::vector<char> early;  // what is ready before its turn
 
+  bool handshake() const { return (request.head.flags & wire::kWebSocket) != 0; }
   void reset_h1();
 };
 
@@ -89,6 +90,7 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   bool read_upgrade(H1Exchange& exchange);
   void on_eof();
   void abandon_incomplete();
+  void drop_last();
   void give_up_unread();
   bool hand_over_stalled();
   void submit_ready();

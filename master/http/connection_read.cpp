@@ -228,7 +228,8 @@ void Connection::submit_ready() {
                           (!collects() || (exchange.body && exchange.body->stuck()) || exchange.stalled);
     if (last_arriving && !streamed) return;
     if (!exchange.submitted && !exchange.ended) {
-      if (i != 0 && (!exchange.safe() || !only_safe_before)) return;
+      // A handshake changes what the connection speaks: it waits for the replies before it, too.
+      if (i != 0 && (!exchange.safe() || !only_safe_before || exchange.handshake())) return;
       exchange.submitted = true;
       std::uint8_t flags = exchange.request.head.flags;
       if (exchange.body_whole && (!exchange.body || exchange.body->empty())) flags |= wire::kBodyComplete;

@@ -137,13 +137,13 @@ Connection::Head Connection::write_head(H1Exchange& exchange, const ReplyEvent& 
     write_error(exchange, 408, kBodyTooSlow);
     return Head::Replaced;
   }
-  if (websocket_ && event.head.head().status == 101)
+  if (websocket_ && exchange.handshake() && event.head.head().status == 101)
     return accept_websocket(exchange, event) ? Head::Written : Head::Senseless;
   ReplyFacts facts = reply_facts(exchange);
   const auto body = event.head.body();
   if (event.end && !event.aborted) facts.complete_length = body.size();
   std::string lines;
-  websocket_.reset();  // refused, with an ordinary reply
+  if (exchange.handshake()) websocket_.reset();  // refused, with an ordinary reply
   if (site_.observer != nullptr) {
     site_.observer->on_reply_head(exchange, event.head);
     if (site_.observer->wants_reply_fields()) {
@@ -401,6 +401,7 @@ void Connection::finish_front() {
       return close_now();
     }
     if (&front == reading_) reading_ = nullptr;
+    if (front.handshake()) websocket_.reset();  // refused, whoever did it: the connection goes on
     site_.recycle(std::move(exchanges_.front()));
     exchanges_.erase(exchanges_.begin());
     if (last) {

@@ -42,6 +42,10 @@ class Client:
         self.socket.close()
 
 
+def handshake(path, key="dGhlIHNhbXBsZSBub25jZQ=="):
+    return f"GET {path} HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n".encode()
+
+
 @pytest.fixture(scope="module")
 def server(serve_module):
     return serve_module("asgi_apps:app")
@@ -112,3 +116,24 @@ def test_handshake_that_comes_before_the_application_is_loaded(serve):
         client.sendall(b"GET /echo HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
         (server.folder / "gate").touch()
         assert client.makefile("rb").readline() == b"HTTP/1.1 101 Switching Protocols\r\n"
+
+
+def test_handshake_behind_other_requests_waits_for_their_replies(server):
+    plain = b"GET /events HTTP/1.1\r\nHost: h\r\n\r\n"
+    with server.connect() as client:
+        client.sendall(plain * 3 + handshake("/echo") + b"\x81\x85\0\0\0\0hello")
+        data = b""
+        while b"\x81\x05hello" not in data:
+            data += client.recv(1 << 16)
+    assert data.count(b"HTTP/1.1 200 ") == 3
+    assert data.rindex(b"HTTP/1.1 200 ") < data.index(b"HTTP/1.1 101 ")
+
+
+def test_requests_before_a_handshake_that_was_given_up_are_answered(server):
+    with server.connect() as client:
+        client.sendall(b"GET /events HTTP/1.1\r\nHost: h\r\n\r\n" + handshake("/echo"))
+        client.shutdown(socket.SHUT_WR)
+        data = b""
+        while piece := client.recv(1 << 16):
+            data += piece
+    assert data.count(b"HTTP/1.1 200 ") == 1
