@@ -115,6 +115,7 @@ void Server::fill_site() {
   site_.websocket.ping_interval_ms = ms(config_.ws_ping_interval);
   site_.websocket.ping_timeout_ms = ms(config_.ws_ping_timeout);
   site_.websocket.deflate = config_.ws_per_message_deflate;
+  site_.websocket.max_queue = static_cast<std::size_t>(config_.ws_max_queue);
   observe();
 }
 

@@ -47,6 +47,7 @@ struct WebSocketPolicy {
   std::uint64_t ping_interval_ms = 20'000;
   std::uint64_t ping_timeout_ms = 20'000;
   bool deflate = true;
+  std::size_t max_queue = 32;  // messages that the application has not received
 };
 
 // What a request meets before it is given to a worker, and who hears of its end. Null members cost nothing.
