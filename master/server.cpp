@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <ctime>
@@ -16,6 +17,11 @@
 #include "version.hpp"
 
 namespace prefork {
+namespace {
+
+constexpr Config::Milliseconds kMoldPatience{2'000};  // for what it runs at exit, when nobody else is left
+
+}  // namespace
 
 Server::Server(CommandLine line)
     : line_(std::move(line)),
@@ -76,7 +82,7 @@ int Server::run() {
   log_.info("Shutting down: Master");
   doors_.close();
   run_exit_hook();
-  supervisor_.end_molds(config_.graceful_timeout);
+  supervisor_.end_molds(std::min(config_.graceful_timeout, kMoldPatience));
   observer_->tick();
   admin_.close();
   logs_.stop_reading();

@@ -15,6 +15,7 @@ namespace {
 // Python calls handlers in the main thread, between two of its instructions, so plain variables do.
 Hooks* hooks = nullptr;
 std::function<void()> stop;
+bool masters_to_stop = false;
 bool quit_came = false;
 bool stop_came = false;
 
@@ -28,6 +29,7 @@ void flush_streams() {
 }
 
 PyObject* on_term(PyObject*, PyObject*) {
+  if (masters_to_stop) Py_RETURN_NONE;
   stop_came = true;
   if (stop) {
     stop();
@@ -38,6 +40,7 @@ PyObject* on_term(PyObject*, PyObject*) {
 }
 
 PyObject* on_quit(PyObject*, PyObject*) {
+  if (masters_to_stop) Py_RETURN_NONE;
   quit_came = stop_came = true;
   hooks->run(Hook::WorkerInt);
   if (stop) stop();
@@ -104,7 +107,12 @@ void install_signals(Hooks& worker_hooks) {
   use_large_signal_stack();
 }
 
-void use_hooks(Hooks& worker_hooks) { hooks = &worker_hooks; }
+void leave_stops_to_master() { masters_to_stop = true; }
+
+void use_hooks(Hooks& worker_hooks) {
+  hooks = &worker_hooks;
+  masters_to_stop = false;
+}
 
 void on_stop(std::function<void()> function) { stop = std::move(function); }
 bool quitting() { return quit_came; }

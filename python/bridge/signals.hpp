@@ -12,6 +12,9 @@ namespace prefork::bridge {
 
 // Installs the handlers and turns faulthandler on. Throws std::runtime_error. `hooks` stay in use until the process ends.
 void install_signals(Hooks& hooks);
+// In a mold that has loaded: TERM and QUIT, which systemd sends to every process of a service, do nothing, as long as workers may still
+// be asked for; the master ends it. use_hooks() ends that.
+void leave_stops_to_master();
 // In a worker that was forked: the handlers are there, and run its hooks from now on.
 void use_hooks(Hooks& hooks);
 

@@ -129,6 +129,7 @@ int fork_and_serve(const worker::Attachment& own, const wire::Settings& settings
   const std::string loop(settings.get("asgi_loop", "auto"));
   if (!call_boot("settle", "ss", name_of(loaded.interface), loop.c_str())) return boot_failure();
   auto& mold = *new Mold(std::move(channel), mold_hooks.share(), settings);  // its end tells the master of ours
+  leave_stops_to_master();
   const auto forked = mold.serve();
   if (!forked) return kExitOk;
   watch_forks();

@@ -201,6 +201,18 @@ def test_workers_live_on_when_their_mold_dies_and_a_new_one_is_made(serve):
     assert settled(server, 2) == again
 
 
+def test_a_term_to_every_process_of_the_service_is_a_stop_in_good_order(serve):
+    server = serve(PROCESS, "--preload", workers=2)
+    mold = settled(server, 2)
+    with server.connect() as client:
+        client.sendall(b"GET /sleep/0.5 HTTP/1.1\r\nHost: x\r\n\r\n")
+        for pid in (mold, server.pid):
+            server.signal(signal.SIGTERM, pid)
+        assert client.recv(4096).startswith(b"HTTP/1.1 200")
+    assert server.wait() == 0
+    assert server.log().count("Loading the application in process") == 1
+
+
 @pytest.mark.parametrize(("path", "said"), [("/segv", "was killed by SIGSEGV"), ("/exit/7", "exited with code 7"), ("/abort", "exited with code 1|was killed by SIGABRT")])
 def test_a_workers_death_costs_its_request_and_is_told_as_ever(serve, path, said):
     server = serve(PROCESS, "--preload", workers=1)
