@@ -66,10 +66,10 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   void on_readable() override;
   void on_writable() override;
   // ReplySink
-  bool on_reply(Exchange& exchange, const ReplyEvent& event) override;
-  void on_failure(Exchange& exchange, std::uint16_t status, const char* why) override;
-  void on_body_wanted(Exchange& exchange) override;
-  void on_worker_retired(Exchange& exchange) override;
+  bool on_reply(Exchange& base, const ReplyEvent& event) override;
+  void on_failure(Exchange& base, std::uint16_t status, const char* why) override;
+  void on_body_wanted(Exchange& base) override;
+  void on_worker_retired(Exchange& base) override;
 
  private:
   friend class Site;

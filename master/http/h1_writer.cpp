@@ -66,7 +66,7 @@ constexpr std::uint64_t every_byte(unsigned char byte) { return ~std::uint64_t{0
 constexpr bool has_zero(std::uint64_t word) { return ((word - every_byte(0x01)) & ~word & every_byte(0x80)) != 0; }
 
 bool is_clean_word(const char* bytes) {
-  std::uint64_t word;
+  std::uint64_t word = 0;
   std::memcpy(&word, bytes, sizeof word);
   return !has_zero(word) && !has_zero(word ^ every_byte('\r')) && !has_zero(word ^ every_byte('\n'));
 }

@@ -15,7 +15,7 @@ const char* skip_ascii(const char* at, const char* end) {
     at += 32;
   }
   while (end - at >= 8) {
-    std::uint64_t word;
+    std::uint64_t word = 0;
     std::memcpy(&word, at, sizeof word);
     if (word & kHighBits) break;
     at += 8;

@@ -122,12 +122,12 @@ WsFrameParser::Step WsFrameParser::violate(std::string_view rule) {
 void ws_mask(std::span<char> data, std::array<char, 4> mask, std::size_t phase) {
   std::array<char, 8> wide;
   for (std::size_t i = 0; i < wide.size(); ++i) wide[i] = mask[(phase + i) & 3];
-  std::uint64_t key;
+  std::uint64_t key = 0;
   std::memcpy(&key, wide.data(), sizeof key);
   char* const bytes = data.data();
   const std::size_t whole = data.size() & ~std::size_t{7};
   for (std::size_t i = 0; i < whole; i += 8) {
-    std::uint64_t word;
+    std::uint64_t word = 0;
     std::memcpy(&word, bytes + i, sizeof word);
     word ^= key;
     std::memcpy(bytes + i, &word, sizeof word);
