@@ -175,6 +175,7 @@ Connection::Head Connection::write_head(H1Exchange& exchange, const ReplyEvent& 
     append(head, framed.suffix);
     const iovec whole{head.data(), head.size()};
     put(exchange, {&whole, 1}, Lifetime::InRing);
+    if (!event.end) give_credit();
     return Head::Written;
   }
   const std::array<iovec, 4> pieces{iovec{head.data(), head.size()}, piece_of(framed.prefix()),
