@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from tree_source import SHIPPED, sources
+from tree_source import ROOT, SHIPPED, sources
 
 LONGEST = 500
 LATER = re.compile(r"\b(?:TODO|FIXME)\b")
@@ -34,3 +34,9 @@ def test_a_note_for_later_is_caught():
     assert left_for_later("shm/ring.cpp", "int a;  // " + "TO" + "DO: b\n")
     assert left_for_later("shm/ring.cpp", "/* " + "FIX" + "ME */\n")
     assert not left_for_later("shm/ring.cpp", "int autodoc;\n")
+
+
+def test_files_of_python_tests_have_names_of_their_own():
+    """pytest imports them by name, without their folder."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert not sorted({name for name in names if names.count(name) > 1})
