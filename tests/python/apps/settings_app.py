@@ -81,7 +81,7 @@ async def socket(scope, receive, send):
     await receive()
     await send({"type": "websocket.accept"})
     if scope["path"] == "/deaf":
-        await asyncio.sleep(60)
+        await asyncio.sleep(5)
     while (event := await receive())["type"] == "websocket.receive":
         await send({"type": "websocket.send", "text": event.get("text") or "bytes"})
     EVENTS.append("close %s" % event["code"])

@@ -52,6 +52,7 @@ def test_a_worker_without_its_descriptors_serves_or_is_replaced(serve, app, opti
     server.expect(r"\[ERROR\][^\n]*(Exception in|lost|cannot be)[^\n]*(\n(?!\[)[^\n]*)*|()")  # asyncio's own selector is gone too
     server.expect(r"\[ERROR\] Error handling request GET [^\n]*|()")
     assert server.get("/close/" + kind.replace("/", "%2F")).status in (200, 502)
+    until(lambda: server.get("/").status == 200, "an answer")  # what was started in it goes with it
     for _ in range(20):
         assert server.get("/").status == 200
 

@@ -3,6 +3,7 @@
 import base64
 import os
 import struct
+import sys
 
 from setting_cases import case, seen
 from support.server import until
@@ -37,16 +38,17 @@ class Socket:
 
 @case("asgi_loop")
 def asgi_loop(walk):
+    here = ("--python", sys.executable)  # whether that has uvloop is seen below
     assert seen(walk.asgi("--asgi-loop", "asyncio"))["_loop"].startswith("asyncio")
     try:
         import uvloop  # noqa: F401
     except ImportError:
-        server = walk.asgi("--asgi-loop", "uvloop", ready=None)
+        server = walk.asgi("--asgi-loop", "uvloop", *here, ready=None)
         server.expect("uvloop")
         server.expect("Reason|exited with")
         assert server.wait() in (3, 4)
     else:
-        assert seen(walk.asgi("--asgi-loop", "uvloop"))["_loop"].startswith("uvloop")
+        assert seen(walk.asgi("--asgi-loop", "uvloop", *here))["_loop"].startswith("uvloop")
 
 
 @case("asgi_lifespan")
