@@ -231,8 +231,6 @@ class Resolver {
     if (config_.interface == "asgi" && config_.threads > 1)
       say(Notice::Level::Info,
           "threads has no effect on ASGI applications, whose event loop is one thread; raise workers");
-    if (config_.reload && config_.reload_engine == "inotify")
-      say(Notice::Level::Info, "reload_engine inotify: files are looked at from time to time, as with poll");
     if (config_.max_requests_jitter > 0 && config_.max_requests == 0)
       say(Notice::Level::Warning, "max_requests_jitter has no effect without max_requests");
   }

@@ -75,8 +75,8 @@ int Server::run() {
   watch_signals();
   if (preloads()) run_hook("when_ready");  // as gunicorn: what it leaves behind is there in the workers
   run_size_hook(supervisor_.workers(), {});
+  watch_files();  // first: what changes while the first workers start counts
   supervisor_.start();
-  watch_files();
   loop_.run();
   files_.reset();
   log_.info("Shutting down: Master");

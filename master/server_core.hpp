@@ -74,7 +74,7 @@ class Server {
   void reload();
   void begin_reload(CommandLine fresh);
   void apply(CommandLine fresh);
-  void end_reload(const std::string& failure);
+  void end_reload(const std::string& failure, const std::string& shown);
   void say(const Notice& notice);
 
   // server_control.cpp
@@ -92,6 +92,9 @@ class Server {
   void look_for_predecessor();
   void reap_orphans();
   void watch_files();
+  void await_mending();
+  void refuse(std::string traceback);
+  void serve_again();
   void open_pidfile();
   void look_after_files();
 
@@ -111,7 +114,7 @@ class Server {
   AdminPort admin_;
   std::unique_ptr<process::HookProcess> hooks_;  // null: no hook of the master is set, or the mold has them
   std::vector<std::unique_ptr<process::HookProcess>>
-      retired_hooks_;  // those of earlier configurations, until they have ended
+      retired_hooks_;     // those of earlier configurations, until they have ended
   shm::UniqueFd shared_;  // the memory of prefork.shared, for all generations of workers; never looked into here
   process::Supervisor supervisor_;
   std::optional<process::ControlSocket> control_;

@@ -74,6 +74,7 @@ void Server::on_signal(int number) {
 void Server::stop_gracefully() {
   if (stage_ != Stage::Serving) return;
   stage_ = Stage::Delaying;
+  if (dispatcher_.gate() == dispatch::Dispatcher::Gate::Held) serve_again();
   site_.draining = true;  // readiness fails from now on, and answers end their connections
   if (successor_) {
     notifier_.main_pid(successor_->pid());
@@ -124,6 +125,7 @@ void Server::stop_quickly(const char* why) {
 }
 
 void Server::halt(int code) {
+  if (config_.reload && stage_ == Stage::Serving) return await_mending();
   exit_code_ = code;
   log_.error("Reason: ", code == 4 ? "App failed to load." : "Worker failed to boot.");
   stop_quickly("no worker can start");
@@ -162,6 +164,7 @@ void Server::reload() {
     return;
   }
   reloading_ = true;
+  if (config_.reload) dispatcher_.set_gate(dispatch::Dispatcher::Gate::Held);
   notifier_.reloading();
   logs_.reopen();
   auto* reader = new ConfigReader;
@@ -171,7 +174,7 @@ void Server::reload() {
     if (alive.expired() || stage_ != Stage::Serving) return;
     if (!read.fresh) {
       log_.error("Reload failed: ", read.error);
-      return end_reload(read.error);
+      return end_reload(read.error, read.error);
     }
     begin_reload(std::move(*read.fresh));
   };
@@ -194,7 +197,7 @@ void Server::begin_reload(CommandLine fresh) {
   } catch (const std::exception& error) {
     logs_.forget_prepared();
     log_.error("Reload failed: ", error.what());
-    return end_reload(error.what());
+    return end_reload(error.what(), error.what());
   }
   start_hooks(fresh.config);          // the new functions hear of the reload and of its workers
   if (hooks_) run_hook("on_reload");  // a mold runs it before it forks anybody
@@ -208,7 +211,7 @@ void Server::begin_reload(CommandLine fresh) {
     }
     doors_.forget_prepared();
     logs_.forget_prepared();
-    end_reload(failure);
+    end_reload(failure, supervisor_.failure());
   });
 }
 
@@ -224,8 +227,16 @@ void Server::apply(CommandLine fresh) {
   log_.info("Reloaded: generation ", supervisor_.generation(), " serves");
 }
 
-void Server::end_reload(const std::string& failure) {
+// `shown`: what a developer sees of the failure.
+void Server::end_reload(const std::string& failure, const std::string& shown) {
   reloading_ = false;
+  if (!reload_again_ && stage_ == Stage::Serving) {
+    if (config_.reload && !failure.empty()) {
+      refuse(shown);
+    } else {
+      serve_again();
+    }
+  }
   metrics_.reloaded(failure.empty());
   notifier_.ready(failure.empty() ? "Serving" : "Serving; the last reload failed");
   for (auto& waiter : std::exchange(reload_waiters_, {})) waiter(failure);

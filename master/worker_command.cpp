@@ -104,6 +104,10 @@ process::WorkerCommand worker_command_of(const Config& config, const Logs& logs,
   set_asgi(config, command.settings);
   command.shared_fd = shared_fd;
   if (shared_fd >= 0) command.settings.set("shared_fd", std::to_string(process::kSharedFd));
+  if (config.reload && config.builtin_app.empty()) {
+    command.failure = process::failure_file();
+    command.settings.set("failure_fd", std::to_string(process::kFailureFd));
+  }
   command.environment = config.raw_env;
   // What applications look at to learn who serves them; theirs if they set it.
   if (::getenv("SERVER_SOFTWARE") == nullptr) command.environment.push_back("SERVER_SOFTWARE=prefork");
@@ -134,7 +138,9 @@ process::SupervisorPolicy supervisor_policy_of(const Config& config) {
   policy.surge = config.reload_mode == "surge";
   policy.boot_timeout_ms = ms(config.boot_timeout);
   policy.graceful_timeout_ms = ms(config.graceful_timeout);
-  // In development nobody waits for a stream that stays open.
+  policy.development = config.reload;
+  if (policy.development) policy.surge = true;  // requests wait for the last of the new ones
+  // In development nobody waits for a request that does not end.
   if (config.reload) policy.graceful_timeout_ms = std::min<std::uint64_t>(policy.graceful_timeout_ms, 1'000);
   policy.timeout_ms = ms(config.timeout);
   policy.max_lifetime_ms = ms(config.max_lifetime);

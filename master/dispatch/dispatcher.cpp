@@ -10,6 +10,7 @@ namespace {
 constexpr std::uint64_t kStuckCheckMs = 1;
 constexpr std::uint64_t kOversleptCheckMs = 10;
 constexpr std::uint64_t kExpiryMs = 100;
+constexpr const char* kNoCode = "the application cannot be loaded";
 constexpr std::uint8_t kMostCrashes = 2;  // a request that was started in two workers that died is poison
 
 }  // namespace
@@ -44,6 +45,7 @@ void Dispatcher::submit(http::Exchange& exchange) {
     return exchange.sink->on_failure(
         exchange, 503, crowded ? "the server is at its limit (--limit-concurrency)" : "the server is at its limit");
   }
+  if (gate_ == Gate::Refusing) return exchange.sink->on_failure(exchange, 500, kNoCode);
   exchange.dispatcher = this;
   exchange.stage = http::Stage::Queued;
   exchange.queued_ns = loop_.now_ns();
@@ -185,6 +187,31 @@ void Dispatcher::fail_running(WorkerLink& link, std::uint16_t status, const char
   while (http::Exchange* exchange = link.held().front()) give_up(*exchange, status, why);
 }
 
+// One reply's end may take others of its connection along: the list is looked at anew.
+void Dispatcher::cut_streams(WorkerLink& link) {
+  const auto next = [&link]() -> http::Exchange* {
+    for (auto* exchange = link.held().front(); exchange != nullptr; exchange = http::ExchangeList::next(*exchange)) {
+      if (exchange->started_reply()) return exchange;
+    }
+    return nullptr;
+  };
+  while (http::Exchange* exchange = next()) give_up(*exchange, 503, "the worker was replaced");
+}
+
+void Dispatcher::set_gate(Gate gate) {
+  if (gate_ == gate) return;
+  gate_ = gate;
+  if (gate == Gate::Refusing) return fail_queue(500, kNoCode);
+  none_ready_since_ms_ = loop_.now_ms();
+  if (gate != Gate::Held) return;
+  std::vector<http::Exchange*> revoked;
+  for (WorkerLink* link : links_) {
+    if (link->state() == WorkerLink::State::Ready) link->take_back(loop_.now_ns(), revoked);
+  }
+  std::reverse(revoked.begin(), revoked.end());
+  for (http::Exchange* exchange : revoked) enqueue_front(*exchange);
+}
+
 void Dispatcher::fail_queue(std::uint16_t status, const char* why) {
   if (sticky_) put_in_front(sticky_->forget_all());
   while (http::Exchange* exchange = queue_.front()) fail(*exchange, status, why);
@@ -216,6 +243,7 @@ WorkerLink* Dispatcher::pick() {
 }
 
 void Dispatcher::dispatch() {
+  if (gate_ != Gate::Open) return;
   if (sticky_ && sticky_->waiting() != 0) dispatch_lanes();
   while (http::Exchange* exchange = queue_.front()) {
     if (sticky_ && exchange->sticky != 0) {
@@ -328,7 +356,7 @@ bool Dispatcher::expire(http::Exchange& exchange, std::uint64_t held_ms) {
 
 void Dispatcher::expire_queue() {
   const auto now_ms = loop_.now_ms();
-  if (any_ready()) none_ready_since_ms_ = now_ms;
+  if (gate_ == Gate::Open && any_ready()) none_ready_since_ms_ = now_ms;
   const auto held_ms = now_ms - none_ready_since_ms_;
   bool waiting = false;
   const auto expire_front = [&](const http::ExchangeList& list) {

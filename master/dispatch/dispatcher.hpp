@@ -64,7 +64,15 @@ class Dispatcher {
   // Fails one request of a worker, or all that a worker still has.
   void give_up(http::Exchange& exchange, std::uint16_t status, const char* why);
   void fail_running(WorkerLink& link, std::uint16_t status, const char* why);
+  // Ends the replies that have begun: streams, WebSockets.
+  void cut_streams(WorkerLink& link);
   void fail_queue(std::uint16_t status, const char* why);
+
+  // --- from the server, in development
+  // Held: requests wait, also those that a worker has not started. Refusing: they are failed with 500, for there is no code to run.
+  enum class Gate : std::uint8_t { Open, Held, Refusing };
+  void set_gate(Gate gate);
+  Gate gate() const { return gate_; }
 
   // --- from worker links
   void on_worker_ready(WorkerLink& link);
@@ -115,6 +123,7 @@ class Dispatcher {
   Policy policy_;
   WorkerKeeper* keeper_ = nullptr;
   http::ExchangeList queue_;
+  Gate gate_ = Gate::Open;
   std::unique_ptr<Sticky> sticky_;  // null: off
   std::vector<WorkerLink*> links_;
   std::size_t in_flight_ = 0;  // with a worker

@@ -317,12 +317,19 @@ void Connection::on_worker_retired(Exchange&) {
 void Connection::on_failure(Exchange& base, std::uint16_t status, const char* why) {
   H1Exchange& exchange = as_h1(base);
   if (exchange.ended) return;
-  if (site_.observer != nullptr) site_.observer->on_error(&exchange, &peer_, status, why);
+  const bool paged = status == 500 && site_.failure_page != nullptr;  // the log has the traceback already
+  if (site_.observer != nullptr && !paged) site_.observer->on_error(&exchange, &peer_, status, why);
   if (state_ == State::WebSocket) {
     websocket_->close(status == 503 ? 1012 : 1011, {});  // 503: its worker was replaced in good order
     return after_write();
   }
-  write_error(exchange, status, why);
+  if (paged && !exchange.head_written) {
+    exchange.stage = Stage::Done;
+    write_whole(exchange, status, "text/html; charset=utf-8", site_.failure_page(exchange),
+                "Cache-Control: no-store\r\n");
+  } else {
+    write_error(exchange, status, why);
+  }
   if (broken_) on_gone();
   if (state_ != State::Closed) after_write();
 }

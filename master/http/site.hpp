@@ -91,6 +91,8 @@ struct Site {
   net::SpoolBudget reply_spools;
   std::string server = "prefork";  // empty: no Server field
   bool date = true;
+  // In development, while no code can run: the page that says why. Else empty.
+  std::function<std::string(const Exchange&)> failure_page;
   std::string extra_lines;  // "Name: value\r\n" of --header
   bool draining = false;    // replies announce the end of their connection
   // A client may be there before the first worker has said what it is.

@@ -16,6 +16,8 @@ extern char** environ;
 namespace prefork::process {
 namespace {
 
+constexpr std::size_t kMostFailureBytes = 256 * 1024;
+
 // The first of two equal names is what a process sees.
 bool replaced(std::string_view pair, const std::vector<std::string>& by) {
   const auto name = pair.substr(0, pair.find('=') + 1);
@@ -33,6 +35,20 @@ std::vector<char*> environment_of(const WorkerCommand& command) {
 }
 
 }  // namespace
+
+std::shared_ptr<shm::UniqueFd> failure_file() {
+  auto file = std::make_shared<shm::UniqueFd>(::memfd_create("prefork-failure", MFD_CLOEXEC));
+  if (!*file) throw std::system_error(errno, std::system_category(), "memory for a worker's last words");
+  return file;
+}
+
+std::string failure_text(const WorkerCommand& command) {
+  if (!command.failure) return {};
+  std::string text(kMostFailureBytes, '\0');
+  const ssize_t count = ::pread(command.failure->get(), text.data(), text.size(), 0);
+  text.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
+  return text;
+}
 
 shm::UniqueFd settings_file(const wire::Settings& settings) {
   shm::UniqueFd fd(::memfd_create("prefork-settings", MFD_CLOEXEC));
@@ -62,12 +78,14 @@ void spawn(net::Loop& loop, net::UvHandle<uv_process_t>& handle, const WorkerCom
     stdio[i].flags = UV_INHERIT_FD;
     stdio[i].data.fd = inherited[i];
   }
-  if (command.shared_fd >= 0) {
-    PREFORK_CHECK(stdio.size() <= kSharedFd, "the shared memory lies behind the other descriptors");
-    stdio.resize(kSharedFd + 1);  // those between are ignored
+  const auto place = [&stdio](std::size_t number, int fd) {
+    PREFORK_CHECK(stdio.size() <= number, "what has a number of its own lies behind the other descriptors");
+    stdio.resize(number + 1);  // those between are ignored
     stdio.back().flags = UV_INHERIT_FD;
-    stdio.back().data.fd = command.shared_fd;
-  }
+    stdio.back().data.fd = fd;
+  };
+  if (command.shared_fd >= 0) place(kSharedFd, command.shared_fd);
+  if (command.failure) place(kFailureFd, command.failure->get());
   uv_process_options_t options{};
   options.file = command.executable.c_str();
   options.args = arguments.data();

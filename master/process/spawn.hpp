@@ -1,6 +1,7 @@
 // How a process of the worker's executable is started: its settings, environment and output, and the descriptors that it is attached to.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -14,6 +15,8 @@ namespace prefork::process {
 
 // Where the process finds the memory of prefork.shared: behind everything else.
 constexpr int kSharedFd = 8;
+// With --reload: where it leaves the traceback that ended its start.
+constexpr int kFailureFd = 9;
 
 struct WorkerCommand {
   std::string executable;
@@ -21,14 +24,19 @@ struct WorkerCommand {
   wire::Settings settings;
   int stdout_fd = 1;  // what the worker gets as its own; borrowed
   int stderr_fd = 2;
-  int shared_fd = -1;    // the memory of prefork.shared; borrowed; -1: none
-  bool preload = false;  // a mold forks the workers
+  int shared_fd = -1;                      // the memory of prefork.shared; borrowed; -1: none
+  bool preload = false;                    // a mold forks the workers
+  std::shared_ptr<shm::UniqueFd> failure;  // with --reload: a file that all workers of the command share
 };
 
 struct ExitStatus {
   int code = 0;
   int signal = 0;
 };
+
+// What went wrong last in a worker of this command, as Python says it; empty: nothing that a worker could tell.
+std::string failure_text(const WorkerCommand& command);
+std::shared_ptr<shm::UniqueFd> failure_file();  // throws std::system_error
 
 // The settings as a file that the process reads to its end. Throws std::system_error.
 shm::UniqueFd settings_file(const wire::Settings& settings);

@@ -66,7 +66,7 @@ void Supervisor::reconcile() {
   }
   forget_unborn();
   retire_older_molds();
-  if (command_.preload) form_mold();
+  if (command_.preload && !suspended_) form_mold();
   Census census = count();
   retire_surplus(census);
   forget_unborn();
@@ -169,6 +169,7 @@ void Supervisor::retire(WorkerProcess& worker) {
     worker.notes.replaced_for = serve::RestartCause::Reload;
   worker.notes.due_ms = loop_.now_ms() + policy_.graceful_timeout_ms;
   dispatcher_.retire(worker.link());
+  if (policy_.development) dispatcher_.cut_streams(worker.link());
 }
 
 // It serves nobody yet. One that is deaf is killed a little later.
@@ -212,6 +213,7 @@ void Supervisor::reload(WorkerCommand command, const SupervisorPolicy& policy, R
   reloaded_ = std::move(done);
   generation_ = ++last_generation_;
   reloading_ = true;
+  if (policy_.development) suspended_ = false;
   blocked_until_ms_ = back_off_ms_ = 0;
   reconcile();
 }
@@ -223,10 +225,17 @@ void Supervisor::finish_reload() {
   if (reloaded_) std::exchange(reloaded_, nullptr)({});
 }
 
+void Supervisor::note_failure(const std::string& why) {
+  if (!policy_.development) return;
+  failure_ = failure_text(command_);
+  if (failure_.empty()) failure_ = why;
+}
+
 // The generation that serves stays; what of the new one came up is exchanged for it again.
 void Supervisor::fail_reload(const std::string& why) {
   if (!reloading_) return;
   reloading_ = false;
+  note_failure(why);
   command_ = std::move(previous_command_);
   policy_ = previous_policy_;
   generation_ = serving_generation_;
@@ -238,7 +247,9 @@ void Supervisor::fail_reload(const std::string& why) {
     older_molds_.erase(old);
   }
   blocked_until_ms_ = back_off_ms_ = 0;
-  log_.error("Reload failed: ", why, "; the workers of before go on");
+  if (policy_.development && !ever_ready_) suspended_ = true;  // nobody serves: the code of before would fail as well
+  log_.error("Reload failed: ", why,
+             policy_.development ? "; requests get an error page until it is mended" : "; the workers of before go on");
   if (reloaded_) std::exchange(reloaded_, nullptr)(why);
   reconcile();
 }

@@ -24,6 +24,7 @@ namespace prefork::process {
 struct SupervisorPolicy {
   unsigned workers = 1;
   bool surge = false;                 // a reload starts all new workers at once
+  bool development = false;           // --reload: old code serves nobody, and code that fails is not tried again
   bool one_thread = true;             // a sync worker runs one request at a time
   std::uint64_t boot_timeout_ms = 0;  // 0: no limit, as for all of these
   std::uint64_t graceful_timeout_ms = 0;
@@ -69,6 +70,8 @@ class Supervisor : public dispatch::WorkerKeeper {
   // Starts generation N+1; `done` comes when it serves alone, or when it does not come up and N stays.
   void reload(WorkerCommand command, const SupervisorPolicy& policy, Reloaded done);
   bool reloading() const { return reloading_; }
+  // In development: the traceback of the last start that failed, else what is known of it.
+  const std::string& failure() const { return failure_; }
   void set_workers(unsigned workers);
   unsigned workers() const { return policy_.workers; }
   // No workers until resume(): the predecessor of an upgrade.
@@ -110,6 +113,7 @@ class Supervisor : public dispatch::WorkerKeeper {
   void end_starting(WorkerProcess& worker);
   void fail_reload(const std::string& why);
   void finish_reload();
+  void note_failure(const std::string& why);
   WorkerProcess* find(const dispatch::WorkerLink& link) const;
   WorkerProcess* find(unsigned age) const;
 
@@ -150,6 +154,7 @@ class Supervisor : public dispatch::WorkerKeeper {
   SupervisorPolicy previous_policy_;
   Events events_;
   Reloaded reloaded_;
+  std::string failure_;
   shm::BellFds bell_;
   net::UvHandle<uv_poll_t> bell_poll_;
   std::unique_ptr<Mold> mold_;                      // of the generation that new workers belong to

@@ -81,6 +81,10 @@ std::string Supervisor::reason(ExitStatus status) {
 bool Supervisor::halts(ExitStatus status) {
   if (ever_ready_ || status.signal != 0 || (status.code != kExitBoot && status.code != kExitApp) || !events_.halt)
     return false;
+  if (policy_.development) {
+    note_failure("A worker did not start" + reason(status));
+    suspended_ = true;  // until a reload: the same code fails again
+  }
   events_.halt(status.code);
   return true;
 }

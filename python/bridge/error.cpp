@@ -1,10 +1,14 @@
 #include "python/bridge/error.hpp"
 
+#include <unistd.h>
+
 #include "python/bridge/bytes.hpp"
 #include "python/bridge/log.hpp"
 
 namespace prefork::bridge {
 namespace {
+
+int failure_fd = -1;  // set before there are threads
 
 constexpr std::string_view kBody =
     "<html>\n  <head>\n    <title>Internal Server Error</title>\n  </head>\n  <body>\n    <h1><p>Internal Server "
@@ -57,8 +61,18 @@ std::string take_traceback() {
   return std::string(reinterpret_cast<PyTypeObject*>(type)->tp_name) + " (its traceback cannot be shown)\n";
 }
 
+void leave_failures_in(int fd) { failure_fd = fd; }
+
+// Written before it is cut: who reads meanwhile must not find it empty.
+void leave_failure(std::string_view text) {
+  if (failure_fd < 0) return;
+  if (::pwrite(failure_fd, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) return;
+  (void)!::ftruncate(failure_fd, static_cast<off_t>(text.size()));
+}
+
 void log_error(std::string_view what) {
   const std::string trace = take_traceback();
+  leave_failure(trace);
   log(Level::Error, std::string(what).append("\n").append(trace));
 }
 

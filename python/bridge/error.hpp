@@ -15,6 +15,10 @@ std::string take_traceback();
 // Writes the error that is set to the log, with what was going on, and clears it.
 void log_error(std::string_view what);
 
+// --reload: what is logged as an error from now on is also left in this file, the last one, for the page that developers see.
+void leave_failures_in(int fd);
+void leave_failure(std::string_view text);
+
 // An application failed in a request: the traceback goes to the log with the request's line and id. The client gets a plain 500
 // when nothing was sent, else the connection is cut, so that a part is never taken for the whole.
 void fail_request(worker::Exchange& exchange, std::string_view what);

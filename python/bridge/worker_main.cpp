@@ -42,7 +42,9 @@ int boot_failure() {
   const PyRef owned_type = PyRef::steal(type), owned_value = PyRef::steal(value), owned_trace = PyRef::steal(trace);
   const PyRef text = PyRef::steal(PyObject_Str(value));
   if (!text) PyErr_Clear();
-  log(Level::Error, text ? printable(text.get()) : "Failed to find the application.");
+  const std::string said = text ? printable(text.get()) : "Failed to find the application.";
+  leave_failure(said);
+  log(Level::Error, said);
   return kExitApp;
 }
 
@@ -172,12 +174,15 @@ void set_title(const wire::Settings& settings, const worker::Attachment& attachm
 int run_worker(const worker::Attachment& attachment, const wire::Settings& settings,
                std::optional<worker::Context>& context, const std::string& package_parent) {
   set_log_level(settings.get("loglevel", "info"));
+  if (const long number = settings.number("failure_fd", -1); number >= 0)
+    leave_failures_in(worker::out_of_the_way(static_cast<int>(number)));
   shm::raise_trim_threshold();
   try {
     prepare_interpreter(settings);
     load_boot(package_parent);
     return attachment.is_mold() ? fork_and_serve(attachment, settings, context) : boot_and_serve(*context);
   } catch (const std::exception& error) {
+    leave_failure(error.what());
     log(Level::Error, std::string("Worker failed to boot: ") + error.what());
   }
   return kExitBoot;

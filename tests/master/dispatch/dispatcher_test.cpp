@@ -98,6 +98,37 @@ TEST_F(DispatcherTest, LeastInFlightWins) {
   EXPECT_TRUE(first.read().empty());
 }
 
+TEST_F(DispatcherTest, WhatIsHeldGoesToWhoeverIsThereAfterwardsInTheOrderOfItsComing) {
+  Worker& old = worker(2);
+  submit("/1");
+  submit("/2");
+  turn();
+  dispatcher.set_gate(Dispatcher::Gate::Held);
+  submit("/3");
+  turn();
+  EXPECT_TRUE(old.start().empty());  // it had not begun: taken back
+  Worker& fresh = worker(3);
+  dispatcher.retire(old.link());
+  turn();
+  EXPECT_TRUE(fresh.read().empty());
+  dispatcher.set_gate(Dispatcher::Gate::Open);
+  turn();
+  EXPECT_EQ(fake::paths(fresh.start()), (Paths{"/1", "/2", "/3"}));
+}
+
+TEST_F(DispatcherTest, WhileThereIsNoCodeToRunEveryRequestIsRefused) {
+  Worker& one = worker(1);
+  dispatcher.set_gate(Dispatcher::Gate::Held);
+  Client& waiting = submit("/1");
+  dispatcher.set_gate(Dispatcher::Gate::Refusing);
+  Client& later = submit("/2");
+  turn();
+  EXPECT_EQ(waiting.failure, 500);
+  EXPECT_EQ(later.failure, 500);
+  EXPECT_TRUE(one.read().empty());
+  EXPECT_TRUE(dispatcher.idle());
+}
+
 TEST_F(DispatcherTest, NothingIsSentBeforeAWorkerIsReady) {
   Worker& one = workers.emplace_back(dispatcher);
   submit("/1");
