@@ -36,12 +36,19 @@ def _load(line):
     return hooks, json.dumps({"id": 0, "error": error})
 
 
+def _lines(channel):
+    try:
+        yield from channel.makefile("rb")
+    except OSError:  # the master was killed
+        pass
+
+
 def _main(fd, _directory):
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH):
         signal.signal(number, signal.SIG_IGN)  # the master decides
     channel = socket.socket(fileno=int(fd))
     hooks = None
-    for line in channel.makefile("rb"):
+    for line in _lines(channel):
         if hooks is None:
             hooks, answer = _load(line)
         else:
