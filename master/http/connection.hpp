@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <vector>
@@ -125,6 +126,7 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   // InRing: the bytes outlive the call, until the batch ends. Otherwise they are gone with it.
   enum class Lifetime { Call, InRing };
   void put(H1Exchange& exchange, std::span<const iovec> pieces, Lifetime lifetime = Lifetime::Call);
+  void put_from_ring(H1Exchange& exchange, std::initializer_list<iovec> pieces);
   void write_gathered(std::span<const iovec> pieces);
   void flush_gathered() {
     if (site_.gather.owner() == this) site_.flush_gathered();

@@ -54,6 +54,16 @@ void Connection::put(H1Exchange& exchange, std::span<const iovec> pieces, Lifeti
   if (!out_.write(*stream_, pieces, spool_limits())) broken_ = true;
 }
 
+// Mostly one or two of the pieces have bytes.
+void Connection::put_from_ring(H1Exchange& exchange, std::initializer_list<iovec> pieces) {
+  std::array<iovec, 4> used{};
+  std::size_t count = 0;
+  for (const iovec& piece : pieces) {
+    if (piece.iov_len != 0) used[count++] = piece;
+  }
+  if (count != 0) put(exchange, std::span(used).first(count), Lifetime::InRing);
+}
+
 void Connection::write_gathered(std::span<const iovec> pieces) {
   if (state_ == State::Closed) return;
   if (!out_.write(*stream_, pieces, spool_limits())) broken_ = true;
@@ -169,24 +179,16 @@ Connection::Head Connection::write_head(H1Exchange& exchange, const ReplyEvent& 
   const auto framed = exchange.framer.put(body.size(), event.end && !event.aborted && !exchange.plan.trailers);
   exchange.body_bytes_sent += framed.take;
   exchange.reply_unacknowledged += body.size();
-  if (framed.take <= kMerged) {
+  const auto taken = body.first(framed.take);
+  if (taken.size() <= kMerged) {
     append(head, framed.prefix());
-    append(head, wire::as_text(body.first(framed.take)));
+    append(head, wire::as_text(taken));
     append(head, framed.suffix);
-    const iovec whole{head.data(), head.size()};
-    put(exchange, {&whole, 1}, Lifetime::InRing);
-    if (!event.end) give_credit();
-    return Head::Written;
+    put_from_ring(exchange, {iovec{head.data(), head.size()}});
+  } else {
+    put_from_ring(exchange, {iovec{head.data(), head.size()}, piece_of(framed.prefix()), piece_of(taken),
+                             piece_of(framed.suffix)});
   }
-  const std::array<iovec, 4> pieces{iovec{head.data(), head.size()}, piece_of(framed.prefix()),
-                                    piece_of(body.first(framed.take)), piece_of(framed.suffix)};
-  // Mostly one or two of the four have bytes.
-  std::array<iovec, 4> used{};
-  std::size_t count = 0;
-  for (const auto& piece : pieces) {
-    if (piece.iov_len != 0) used[count++] = piece;
-  }
-  put(exchange, std::span(used).first(count), Lifetime::InRing);
   if (!event.end) give_credit();  // the body behind a head may be all that a small window allows
   return Head::Written;
 }
@@ -238,12 +240,7 @@ bool Connection::write_body(H1Exchange& exchange, std::span<const std::byte> byt
   exchange.reply_unacknowledged += bytes.size();
   const auto framed = exchange.framer.put(bytes.size(), last && !exchange.trailers_written);
   exchange.body_bytes_sent += framed.take;
-  std::array<iovec, 3> used{};
-  std::size_t count = 0;
-  for (const iovec piece : {piece_of(framed.prefix()), piece_of(bytes.first(framed.take)), piece_of(framed.suffix)}) {
-    if (piece.iov_len != 0) used[count++] = piece;
-  }
-  if (count != 0) put(exchange, std::span(used).first(count), Lifetime::InRing);
+  put_from_ring(exchange, {piece_of(framed.prefix()), piece_of(bytes.first(framed.take)), piece_of(framed.suffix)});
   give_credit();
   return true;
 }
