@@ -14,6 +14,7 @@
 #include <system_error>
 
 #include "shm/fault.hpp"
+#include "shm/packet.hpp"
 #include "worker/clock.hpp"
 
 namespace prefork::worker {
@@ -128,19 +129,8 @@ void Context::ready(wire::Interface interface, std::uint32_t concurrency) {
 }
 
 bool Context::send_fd(int fd, std::uint32_t& serial) {
-  iovec data{&next_serial_, sizeof next_serial_};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
-  if (::sendmsg(side_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) return false;
+  const std::string_view number(reinterpret_cast<const char*>(&next_serial_), sizeof next_serial_);
+  if (!shm::send_packet(side_.get(), number, {&fd, 1}, MSG_DONTWAIT)) return false;
   serial = next_serial_++;
   return true;
 }

@@ -6,9 +6,10 @@
 #include <unistd.h>
 
 #include <array>
-#include <cstring>
+#include <string_view>
 
 #include "shm/fd.hpp"
+#include "shm/packet.hpp"
 
 namespace prefork::dispatch {
 namespace {
@@ -23,19 +24,8 @@ class DescriptorPostTest : public ::testing::Test {
   }
 
   void send(std::uint32_t serial, int fd) const {
-    iovec data{&serial, sizeof serial};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-    msghdr message{};
-    message.msg_iov = &data;
-    message.msg_iovlen = 1;
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof fd);
-    std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
-    ASSERT_EQ(::sendmsg(theirs.get(), &message, 0), static_cast<ssize_t>(sizeof serial));
+    const std::string_view number(reinterpret_cast<const char*>(&serial), sizeof serial);
+    ASSERT_TRUE(shm::send_packet(theirs.get(), number, {&fd, 1}));
   }
 
   // The write end of a pipe is sent; its read end says when the last copy of it is closed.
