@@ -337,13 +337,14 @@ bool WorkerLink::accept(const shm::Record& record, std::uint64_t now_ns) {
 bool WorkerLink::accept_ready(const shm::Record& record) {
   PREFORK_FAULT_POINT("master.ready");
   wire::ReadyRecord ready;
-  if (state_ != State::Starting || !wire::read_record(record.payload, ready))
-    return refuse("a second or malformed Ready record");
+  if (greeted_ || !wire::read_record(record.payload, ready)) return refuse("a second or malformed Ready record");
   if (ready.wire_version != wire::kWireVersion) return refuse("the worker speaks another version of the wire format");
   if (ready.interface > wire::Interface::Echo || ready.concurrency == 0) return refuse("a Ready record makes no sense");
   interface_ = ready.interface;
   concurrency_ = ready.concurrency;
-  state_ = State::Ready;
+  greeted_ = true;
+  // It may have been told to end while it started, and have said so before it heard that.
+  if (state_ == State::Starting) state_ = State::Ready;
   dispatcher_.on_worker_ready(*this);
   return true;
 }

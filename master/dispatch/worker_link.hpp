@@ -131,6 +131,7 @@ class WorkerLink {
   State state_ = State::Starting;
   wire::Interface interface_ = wire::Interface::Echo;
   std::uint32_t concurrency_ = 1;
+  bool greeted_ = false;  // its Ready has come
 
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_slots_;

@@ -141,6 +141,21 @@ TEST_F(DispatcherTest, NothingIsSentBeforeAWorkerIsReady) {
   EXPECT_EQ(fake::paths(one.start()), Paths{"/1"});
 }
 
+TEST_F(DispatcherTest, AReadyThatCrossesWithTheWordToEndIsNoBadRecord) {
+  Worker& one = workers.emplace_back(dispatcher);
+  one.link().retire();
+  one.ready();
+  submit("/1");
+  turn();
+  EXPECT_EQ(one.link().bad(), nullptr);
+  EXPECT_EQ(keeper.ready, 1);
+  EXPECT_EQ(one.link().state(), WorkerLink::State::Retiring);
+  EXPECT_TRUE(one.start().empty());
+  one.ready();
+  turn();
+  EXPECT_NE(one.link().bad(), nullptr) << "a second one is";
+}
+
 TEST_F(DispatcherTest, IdleThreadsAreAWorkersCredit) {
   Worker& one = worker(3);
   for (const char* path : {"/1", "/2", "/3", "/4", "/5"}) submit(path);
