@@ -20,7 +20,7 @@ def test_a_death_costs_the_request_that_caused_it(serve, path, said):
     server = serve(APP, workers=1)
     server.expect(FAILED_REQUEST)
     server.expect(r"(Fatal Python error.*)?\[ERROR\] Worker \(pid:\d+\) (" + said + r") after [\d.]+ s: .*?requests served; it was running GET " + path + r" for [\d.]+ s")
-    server.expect(r"()(\[CRITICAL\][^\n]*)?")
+    server.tolerate(r"\[CRITICAL\][^\n]*|Fatal Python error")
     assert server.get(path).status == 502
     assert server.get("/").status == 200
 
@@ -28,7 +28,7 @@ def test_a_death_costs_the_request_that_caused_it(serve, path, said):
 def test_kills_under_load_fail_only_what_was_started(serve):
     server = serve(APP, workers=2)
     server.expect(r"\[ERROR\] Worker \(pid:\d+\) was killed by SIGKILL [^\n]*")
-    server.expect("|".join((FAILED_REQUEST, "$")))
+    server.tolerate(FAILED_REQUEST)
     load = load_generator.start("-c", "16", "-d", "4", f"http://127.0.0.1:{server.port}/")
     for _ in range(3):
         victim = server.workers()[0]
@@ -65,7 +65,7 @@ def test_a_request_beyond_the_timeout_gets_504_and_its_worker_a_dump(serve):
     server.expect(r"\[CRITICAL\] WORKER TIMEOUT \(pid:\d+\): GET /sleep/60 for [\d.]+ s")
     server.expect(r"Fatal Python error: Aborted.*?process_app.py")
     server.expect(r"(\[CRITICAL\] Worker aborted[^\n]*\n)?.*?\[ERROR\] Worker \(pid:\d+\) [^\n]*\(--timeout\)[^\n]*")
-    server.expect(r"()(\[CRITICAL\] Worker aborted[^\n]*)?")
+    server.tolerate(r"\[CRITICAL\] Worker aborted[^\n]*")
     with server.connect() as client:
         client.sendall(b"GET /sleep/60 HTTP/1.1\r\nHost: x\r\n\r\n")
         until(lambda: server.get("/").status == 200)

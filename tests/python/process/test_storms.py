@@ -59,7 +59,6 @@ def test_a_reload_with_a_slow_start_on_one_worker(serve, app):
 @BOTH
 def test_a_storm_of_signals(serve, app):
     server = serve(app, "--access-logfile", server_log := "access.log", workers=2)
-    server.expect(r"()")
     load = _load(server, 4, "--mix", "/:98,/sleep/0.02:2")
     choose = random.Random(7)
     stop = threading.Event()
@@ -106,8 +105,8 @@ def test_a_stop_answers_everybody_whose_first_byte_had_come(serve, app):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
 def test_a_quick_stop_leaves_nothing_waiting(serve, app, number):
     server = serve(app, workers=2)
-    server.expect(r"\[WARNING\] Requests are broken off|()")
-    server.expect(r"\[ERROR\] [^\n]*|()")
+    server.tolerate(r"\[WARNING\] Requests are broken off")
+    server.tolerate(r"\[ERROR\] [^\n]*")
     with server.connect() as client:
         client.sendall(b"GET /sleep/60 HTTP/1.1\r\nHost: x\r\n\r\n")
         server.get("/")
