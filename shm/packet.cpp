@@ -30,10 +30,11 @@ bool send_packet(int socket, std::string_view text, std::span<const int> descrip
   return sent >= 0;
 }
 
-Received receive_packet(int socket, Packet& packet, int flags) {
-  packet.text.resize(kMaxPacketBytes);
-  packet.descriptors.clear();
-  iovec data{packet.text.data(), packet.text.size()};
+Received receive_packet(int socket, std::span<std::byte> room, std::size_t& length, std::vector<UniqueFd>& descriptors,
+                        int flags) {
+  length = 0;
+  descriptors.clear();
+  iovec data{room.data(), room.size()};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kMaxPacketDescriptors)> control{};
   msghdr message{};
   message.msg_iov = &data;
@@ -41,17 +42,26 @@ Received receive_packet(int socket, Packet& packet, int flags) {
   message.msg_control = control.data();
   message.msg_controllen = control.size();
   const ssize_t count = ::recvmsg(socket, &message, flags | MSG_CMSG_CLOEXEC);
-  packet.text.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
   if (count < 0) return errno == EAGAIN || errno == EINTR ? Received::Nothing : Received::End;
+  length = static_cast<std::size_t>(count);
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
     if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
     for (std::size_t at = 0; at + sizeof(int) <= header->cmsg_len - CMSG_LEN(0); at += sizeof(int)) {
       int fd = -1;
       std::memcpy(&fd, CMSG_DATA(header) + at, sizeof fd);
-      packet.descriptors.emplace_back(fd);
+      descriptors.emplace_back(fd);
     }
   }
   return count == 0 ? Received::End : Received::Packet;  // nobody sends an empty one
+}
+
+Received receive_packet(int socket, Packet& packet, int flags) {
+  packet.text.resize(kMaxPacketBytes);
+  std::size_t length = 0;
+  const auto received =
+      receive_packet(socket, std::as_writable_bytes(std::span(packet.text)), length, packet.descriptors, flags);
+  packet.text.resize(length);
+  return received;
 }
 
 }  // namespace prefork::shm

@@ -26,4 +26,9 @@ enum class Received { Packet, Nothing, End };
 [[nodiscard]] bool send_packet(int socket, std::string_view text, std::span<const int> descriptors, int flags = 0);
 [[nodiscard]] Received receive_packet(int socket, Packet& packet, int flags = 0);
 
+// The same into room that the caller has: `length` bytes came, and what did not fit is lost. `descriptors` holds what came along and
+// nothing else; its memory is kept from call to call.
+[[nodiscard]] Received receive_packet(int socket, std::span<std::byte> room, std::size_t& length,
+                                      std::vector<UniqueFd>& descriptors, int flags = 0);
+
 }  // namespace prefork::shm

@@ -130,14 +130,13 @@ Sent Exchange::send_body(std::span<const std::byte> body, bool end) {
 }
 
 std::optional<Sent> Exchange::send_file(int fd, std::uint64_t offset, std::uint64_t length, bool end) {
-  std::uint32_t serial = 0;
   bool crossed = true;
   const auto sent = push([&] {
-    if (serial == 0 && !context_.send_fd(fd, serial)) {
-      crossed = false;
-      return true;
-    }
-    if (!crew_.outbox().try_file(id(), {offset, length, serial, 0}, end)) return false;
+    if (!crew_.outbox().has_room_for_file()) return false;
+    std::uint32_t serial = 0;
+    crossed = context_.send_fd(fd, serial);
+    if (!crossed) return true;
+    PREFORK_CHECK(crew_.outbox().try_file(id(), {offset, length, serial, 0}, end), "room that was seen stays");
     ended_ = end;
     crew_.outbox().ring();
     return true;

@@ -1,27 +1,28 @@
 // Descriptors that a worker sends beside its ring, each with the serial number that its File record names. Owned by a WorkerLink.
+// A descriptor crosses before its record is published and in the order of the records: it is here, or it was never sent. What was
+// sent for a record that never came (its request was cancelled) is closed when the next one is taken, or with the socket.
 #pragma once
 
 #include <cstdint>
-#include <deque>
-#include <utility>
+#include <vector>
+
+#include "shm/fd.hpp"
 
 namespace prefork::dispatch {
 
 class DescriptorPost {
  public:
   explicit DescriptorPost(int socket) : socket_(socket) {}  // borrowed
-  ~DescriptorPost();
-  DescriptorPost(const DescriptorPost&) = delete;
-  DescriptorPost& operator=(const DescriptorPost&) = delete;
 
-  // The descriptor with that serial, now the caller's; -1 when none came. Those before it are closed: nobody asks for them again.
-  int take(std::uint32_t serial);
+  // The descriptor with that serial; an empty one when none came.
+  [[nodiscard]] shm::UniqueFd take(std::uint32_t serial);
 
  private:
-  void receive();
+  // Nobody sends so many that nobody asks for: a worker that does must not keep the master reading.
+  static constexpr unsigned kMostPassedOver = 1000;
 
   int socket_;
-  std::deque<std::pair<std::uint32_t, int>> arrived_;
+  std::vector<shm::UniqueFd> beside_;  // of the last packet
 };
 
 }  // namespace prefork::dispatch

@@ -421,7 +421,7 @@ bool WorkerLink::read_event(Slot& slot, const shm::Record& record, http::ReplyEv
       return event.bytes.size() == event.close.reason_length || refuse("a Close record's reason lies outside");
     case wire::Kind::File:
       if (!wire::read_record(record.payload, event.file)) return refuse("a File record is cut");
-      event.file_fd = descriptors_.take(event.file.serial);
+      event.file_fd = descriptors_.take(event.file.serial).release();
       return event.file_fd >= 0 || refuse("a File record names no descriptor");
     default: return refuse("a record of unknown kind");
   }

@@ -6,6 +6,8 @@
 
 #include <array>
 #include <cerrno>
+#include <string_view>
+#include <vector>
 
 namespace prefork::shm {
 namespace {
@@ -53,6 +55,26 @@ TEST_F(PacketTest, TellsNothingFromTheEnd) {
   EXPECT_EQ(receive_packet(there_.get(), packet, MSG_DONTWAIT), Received::Nothing);
   here_.reset();
   EXPECT_EQ(receive_packet(there_.get(), packet), Received::End);
+}
+
+TEST_F(PacketTest, ReadsIntoRoomThatTheCallerHas) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe(ends.data()), 0);
+  const UniqueFd reader(ends[0]), writer(ends[1]);
+  ASSERT_TRUE(send_packet(here_.get(), "12345678", std::array{writer.get()}));
+  ASSERT_TRUE(send_packet(here_.get(), "abc", {}));
+  std::array<std::byte, 4> room{};
+  std::size_t length = 9;
+  std::vector<UniqueFd> descriptors;
+  ASSERT_EQ(receive_packet(there_.get(), room, length, descriptors), Received::Packet);
+  EXPECT_EQ(std::string_view(reinterpret_cast<const char*>(room.data()), length), "1234");  // the rest is lost
+  ASSERT_EQ(descriptors.size(), 1u);
+  EXPECT_EQ(::write(descriptors[0].get(), "x", 1), 1);
+  ASSERT_EQ(receive_packet(there_.get(), room, length, descriptors), Received::Packet);
+  EXPECT_EQ(std::string_view(reinterpret_cast<const char*>(room.data()), length), "abc");
+  EXPECT_TRUE(descriptors.empty());
+  EXPECT_EQ(receive_packet(there_.get(), room, length, descriptors, MSG_DONTWAIT), Received::Nothing);
+  EXPECT_EQ(length, 0u);
 }
 
 TEST_F(PacketTest, RefusesMoreDescriptorsThanAPacketHolds) {

@@ -12,6 +12,7 @@
 #include <csignal>
 #include <cstring>
 
+#include "shm/packet.hpp"
 #include "worker/clock.hpp"
 
 namespace prefork::test {
@@ -280,21 +281,14 @@ void FakeMaster::take_file(Answer& answer, const shm::Record& record) {
   wire::FileRecord file;
   if (!wire::read_record(record.payload, file)) return;
   std::uint32_t serial = 0;
-  iovec data{&serial, sizeof serial};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  if (::recvmsg(side_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != static_cast<ssize_t>(sizeof serial) ||
-      serial != file.serial)
+  std::size_t length = 0;
+  std::vector<shm::UniqueFd> descriptors;
+  const auto room = std::as_writable_bytes(std::span(&serial, 1));
+  if (shm::receive_packet(side_.get(), room, length, descriptors, MSG_DONTWAIT) != shm::Received::Packet ||
+      serial != file.serial || descriptors.size() != 1)
     return;
-  int fd = -1;
-  std::memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
-  const shm::UniqueFd owned(fd);
   std::string bytes(file.length, '\0');
-  const ssize_t got = ::pread(fd, bytes.data(), bytes.size(), static_cast<off_t>(file.offset));
+  const ssize_t got = ::pread(descriptors.front().get(), bytes.data(), bytes.size(), static_cast<off_t>(file.offset));
   bytes.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
   answer.pieces.push_back(bytes);
   answer.body.append(bytes);

@@ -55,7 +55,6 @@ class ResponseWriter {
   shm::UniqueFd file_;
   std::uint64_t file_offset_ = 0;
   std::uint64_t file_length_ = 0;
-  std::uint32_t file_serial_ = 0;
   bool file_left_ = false;
   bool started_ = false;
   bool wants_trailers_ = false;  // http.response.trailers will follow the body

@@ -131,7 +131,6 @@ bool ResponseWriter::take_file(shm::UniqueFd fd, std::uint64_t offset, std::uint
     file_ = std::move(fd);
     file_offset_ = offset;
     file_length_ = length;
-    file_serial_ = 0;
     file_left_ = true;
   }
   take_last(more);
@@ -252,8 +251,10 @@ ResponseWriter::Flushed ResponseWriter::flush(Loop& loop, worker::StreamId id, s
   body_.reset();
   if (file_left_) {
     const bool end = complete_ && !trailers_due_;
-    if (file_serial_ == 0 && !loop.context().send_fd(file_.get(), file_serial_)) return Flushed::NoDescriptor;
-    if (!outbox.try_file(id, {file_offset_, file_length_, file_serial_, 0}, end)) return Flushed::NoRoom;
+    if (!outbox.has_room_for_file()) return Flushed::NoRoom;
+    std::uint32_t serial = 0;
+    if (!loop.context().send_fd(file_.get(), serial)) return Flushed::NoDescriptor;
+    if (!outbox.try_file(id, {file_offset_, file_length_, serial, 0}, end)) return Flushed::NoRoom;
     file_left_ = false;
     file_ = {};
     end_out_ = end;

@@ -47,8 +47,8 @@ class DescriptorPostTest : public ::testing::Test {
 TEST_F(DescriptorPostTest, GivesTheDescriptorOfItsSerialNumber) {
   DescriptorPost post(ours.get());
   const auto pipe = send_pipe(7);
-  const shm::UniqueFd got(post.take(7));
-  ASSERT_GE(got.get(), 0);
+  const auto got = post.take(7);
+  ASSERT_TRUE(got);
   ASSERT_EQ(::write(got.get(), "x", 1), 1);
   char byte = 0;
   EXPECT_EQ(::read(pipe.get(), &byte, 1), 1);
@@ -58,27 +58,40 @@ TEST_F(DescriptorPostTest, OnesThatWerePassedOverAreClosed) {
   DescriptorPost post(ours.get());
   const auto first = send_pipe(1);
   const auto second = send_pipe(2);
-  const shm::UniqueFd got(post.take(2));
-  EXPECT_GE(got.get(), 0);
+  const auto got = post.take(2);
+  EXPECT_TRUE(got);
   EXPECT_FALSE(writer_left(first));
   EXPECT_TRUE(writer_left(second));
 }
 
 TEST_F(DescriptorPostTest, ANumberThatNeverCameGivesNone) {
   DescriptorPost post(ours.get());
-  EXPECT_EQ(post.take(1), -1);
+  EXPECT_FALSE(post.take(1));
 }
 
-TEST_F(DescriptorPostTest, WhatNobodyTookIsClosedInTheEnd) {
-  shm::UniqueFd first;
-  {
-    DescriptorPost post(ours.get());
-    first = send_pipe(1);
-    const auto second = send_pipe(2);
-    const shm::UniqueFd got(post.take(1));
-    EXPECT_TRUE(writer_left(first));
-  }
-  EXPECT_FALSE(writer_left(first));
+TEST_F(DescriptorPostTest, WhatNobodyTookIsClosedWithTheSocket) {
+  DescriptorPost post(ours.get());
+  const auto first = send_pipe(1);
+  const auto second = send_pipe(2);
+  ASSERT_TRUE(post.take(1));
+  EXPECT_TRUE(writer_left(second));
+  ours.reset();
+  EXPECT_FALSE(writer_left(second));
+}
+
+TEST_F(DescriptorPostTest, APacketWithMoreOrLessThanOneDescriptorGivesNone) {
+  DescriptorPost post(ours.get());
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK), 0);
+  const shm::UniqueFd read(ends[0]);
+  shm::UniqueFd write(ends[1]);
+  const std::uint32_t serial = 3;
+  const std::string_view number(reinterpret_cast<const char*>(&serial), sizeof serial);
+  ASSERT_TRUE(shm::send_packet(theirs.get(), number, std::array{write.get(), write.get()}));
+  ASSERT_TRUE(shm::send_packet(theirs.get(), number, {}));
+  write.reset();
+  EXPECT_FALSE(post.take(serial));
+  EXPECT_FALSE(writer_left(read));
 }
 
 }  // namespace
