@@ -207,7 +207,11 @@ class ArgumentParser {
       const std::string flag = word.substr(0, word.find('='));
       std::string text = std::string(origin_prefix_).append(flag).append(" is no option");
       const std::string nearest = nearest_name(flag, flag_names_);
-      throw ConfigError(text + (nearest.empty() ? "; see prefork --help" : "; did you mean " + nearest + "?"), 2);
+      if (nearest.empty())
+        text += "; see prefork --help";
+      else
+        text.append("; did you mean ").append(nearest).append("?");
+      throw ConfigError(text, 2);
     }
     for (const std::string& word : remaining)
       if (word != "--")

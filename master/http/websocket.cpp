@@ -44,6 +44,7 @@ bool WebSocket::accept(Exchange& exchange, const ReplyEvent& event) {
     }
   }
   std::vector<WsField> extra;
+  extra.reserve(copies.size());
   for (const auto& [name, value] : copies) extra.push_back({name, value});
   append_ws_accept(out_, handshake_, subprotocol, extra);
   session_ = std::make_unique<WsSession>(options_, handshake_.deflate, out_, now());

@@ -127,11 +127,11 @@ std::uint64_t HookProcess::send_call(std::string_view hook, const Facts& facts, 
                                      std::string_view arguments) {
   std::string line = call_line(++last_id_, hook, facts, worker, arguments);
   line.append(1, '\n');
-  send(std::move(line));
+  send(line);
   return last_id_;
 }
 
-void HookProcess::send(std::string line) {
+void HookProcess::send(std::string_view line) {
   unsent_ += line;
   flush();
 }

@@ -47,7 +47,7 @@ class HookProcess : public HookRunner {
   void start();
   std::uint64_t send_call(std::string_view hook, const Facts& facts, const WorkerFacts* worker,
                           std::string_view arguments);
-  void send(std::string line);
+  void send(std::string_view line);
   void flush();
   std::optional<std::string> wait_for(std::uint64_t number, std::chrono::milliseconds most);
   void watch();

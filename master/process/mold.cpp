@@ -86,7 +86,7 @@ void Mold::close_channel() {
 
 // ---------------------------------------------------------------------------------------------------- asking
 
-void Mold::fork(unsigned age, std::string attachment, std::span<const int> descriptors) {
+void Mold::fork(unsigned age, std::string_view attachment, std::span<const int> descriptors) {
   Message message{age, message_of(wire::MoldMessage::Fork, attachment), {}};
   for (const int one : descriptors) {
     message.descriptors.emplace_back(::fcntl(one, F_DUPFD_CLOEXEC, 0));

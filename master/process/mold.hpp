@@ -36,7 +36,7 @@ class Mold : public HookRunner {
   Mold(net::Loop& loop, serve::ErrorLog& log, const WorkerCommand& command, std::uint32_t generation, Events events);
 
   // Asks for a worker; forked or not_forked answers. The descriptors are borrowed for this call.
-  void fork(unsigned age, std::string attachment, std::span<const int> descriptors);
+  void fork(unsigned age, std::string_view attachment, std::span<const int> descriptors);
   // Withdraws that. False: it may have been forked by now, and the answer comes.
   bool take_back(unsigned age);
   bool forking() const { return forking_ != 0; }  // an answer is to come

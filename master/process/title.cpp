@@ -31,6 +31,7 @@ void prepare_title(int argc, char** argv) {
     if (*one == end) end += std::strlen(*one) + 1;
     texts.emplace_back(*one);
   }
+  pointers.reserve(texts.size() + 1);
   for (auto& text : texts) pointers.push_back(text.data());
   pointers.push_back(nullptr);
   environ = pointers.data();
@@ -41,7 +42,7 @@ void set_title(const std::string& title) {
   if (end <= start) return;
   const auto room = static_cast<std::size_t>(end - start);
   std::memset(start, 0, room);
-  std::memcpy(start, title.data(), std::min(title.size(), room - 1));
+  std::copy_n(title.data(), std::min(title.size(), room - 1), start);
 }
 
 }  // namespace prefork::process
