@@ -105,19 +105,20 @@ class Master {
   explicit Master(Link& link)
       : end_(Parts(link.region.bytes(), link.geometry), link.master_bell.wait.get(), link.worker_bell.signal_fd()) {}
 
-  void push(std::uint32_t count) {
-    for (std::uint32_t i = 0; i < count; ++i) {
+  // Requests from slot `pushed` up to `count`, as many as there is room for now; the first slot that was not pushed.
+  std::uint32_t push(std::uint32_t pushed, std::uint32_t count) {
+    for (; pushed < count; ++pushed) {
       build_browser_request(builder_);
       const auto payload = builder_.payload();
-      const auto room = end_.requests.try_claim(static_cast<std::uint32_t>(payload.size()));
-      PREFORK_CHECK(room.data() != nullptr, "there is room for a batch");
+      const auto room = end_.requests.try_claim(length_ = static_cast<std::uint32_t>(payload.size()));
+      if (room.data() == nullptr) break;
       std::copy(payload.begin(), payload.end(), room.begin());
-      end_.claims.offer(i, ++generation_);
-      end_.requests.commit({static_cast<std::uint16_t>(wire::Kind::Head), 0, i, generation_},
-                           static_cast<std::uint32_t>(payload.size()));
+      end_.claims.offer(pushed, ++generation_);
+      end_.requests.commit({static_cast<std::uint16_t>(wire::Kind::Head), 0, pushed, generation_}, length_);
     }
     end_.requests.publish();
     end_.worker_bell.ring();
+    return pushed;
   }
 
   std::uint32_t drain() {
@@ -139,13 +140,19 @@ class Master {
   }
 
   void round(std::uint32_t batch) {
-    push(batch);
+    // What starts over at the ring's beginning leaves little room until the worker has gone past the padding.
+    std::uint32_t pushed = push(0, batch);
     for (std::uint32_t replied = 0; replied < batch;) {
       const std::uint32_t now = drain();
       replied += now;
-      if (now == 0)
+      if (pushed < batch && end_.requests.would_fit(length_)) {
+        pushed = push(pushed, batch);
+      } else if (now == 0) {
+        const bool refused = pushed < batch;
         (void)sleep_unless(
-            end_.own_bell, [this] { return end_.replies.anything_now(); }, 10000);
+            end_.own_bell,
+            [&] { return end_.replies.anything_now() || (refused && end_.requests.request_room(length_)); }, 10000);
+      }
     }
   }
 
@@ -153,6 +160,7 @@ class Master {
   MasterEnd end_;
   wire::RequestBuilder builder_;
   std::uint32_t generation_ = 0;
+  std::uint32_t length_ = 0;
   std::uint64_t sum_ = 0;
 };
 
@@ -188,7 +196,7 @@ double one_thread(std::uint32_t batch, double seconds) {
     Clock::time_point now;
     do {
       for (int i = 0; i < 50; ++i) {
-        master.push(batch);
+        PREFORK_CHECK(master.push(0, batch) == batch, "there is room for a batch");
         serve();
         PREFORK_CHECK(master.drain() == batch, "every request was answered");
         requests += batch;
