@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "shm/wire/reply_head.hpp"
+#include "tests/shm/scribble.hpp"
 #include "tests/shm/two_processes.hpp"
 #include "tests/wire/sample.hpp"
 
@@ -115,33 +116,6 @@ class Suspicious {
   std::uint64_t sum_ = 0;
 };
 
-// Writes over the region: everywhere, or here and there, for a while, at a random time.
-void scribble(Link& link, std::uint64_t seed) {
-  Random random(seed);
-  const Region region = Region::attach(duplicate(link.region.fd()), Layout(link.geometry).total);
-  const auto bytes = region.bytes();
-  const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(random.below(3000));
-  while (std::chrono::steady_clock::now() < until) {
-  }
-  const std::uint32_t rounds = 1 + random.below(8);
-  for (std::uint32_t round = 0; round < rounds; ++round) {
-    const bool everywhere = random.below(3) == 0;
-    const std::size_t begin = everywhere ? 0 : random.below(static_cast<std::uint32_t>(bytes.size()));
-    const std::size_t end = everywhere ? bytes.size() : std::min(bytes.size(), begin + 1 + random.below(600));
-    const std::uint32_t every = random.below(2) == 0 ? 1 : 1 + random.below(64);
-    for (std::size_t at = begin; at < end; at += every) bytes[at] = static_cast<std::byte>(random.next());
-    // Near misses: positions and lengths that are nearly right.
-    if (random.below(2) == 0) {
-      const Parts parts(bytes, link.geometry);
-      parts.reply_positions().tail.store(random.below(600) * 8, std::memory_order_relaxed);
-      parts.request_positions().head.store(random.below(600) * 8, std::memory_order_relaxed);
-      const RecordHeader header{random.below(200), static_cast<std::uint16_t>(random.below(3)), 0, random.below(64),
-                                random.below(9)};
-      std::memcpy(parts.reply_bytes().data() + random.below(255) * 16, &header, sizeof header);
-    }
-  }
-}
-
 TEST(Scribble, TheMasterDetectsOrSurvivesRandomBytesInItsRegion) {
   int survived = 0, records = 0, heads = 0, replies = 0;
   for (std::uint64_t run = 0; run < 200; ++run) {
@@ -154,7 +128,7 @@ TEST(Scribble, TheMasterDetectsOrSurvivesRandomBytesInItsRegion) {
     Child scribbler([&] {
       link.master_life.reset();
       link.worker_life.reset();
-      scribble(link, run);
+      scribble(link.region.fd(), link.geometry, run);
       // The worker goes on for a while with what is left.
       const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(5);
       while (std::chrono::steady_clock::now() < until) ::sched_yield();
