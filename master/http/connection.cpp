@@ -187,7 +187,11 @@ void Connection::drain() {
     idle_due_ms_ = site_.loop.now_ms() + kLastRequestMs;
     return schedule();
   }
-  if (state_ == State::WebSocket) websocket_->close(1001, {});
+  if (state_ == State::WebSocket) {
+    websocket_->close(1001, {});
+    if (broken_) return on_gone();
+    after_write();
+  }
 }
 
 // The client's side has ended. Between messages that is a half-close: what was asked is answered (RFC 9112 9.5 allows both).
@@ -315,6 +319,8 @@ void Connection::on_deadline() {
     websocket_due_ms_ = 0;
     websocket_->on_tick();
     if (state_ == State::Closed) return;
+    if (broken_) return on_gone();
+    if (state_ == State::Closing) return after_write();  // it gave the client up, who may never say a word again
   }
   if (due(unread_due_ms_)) return give_up_unread();
   if (due(half_close_due_ms_)) {

@@ -8,6 +8,7 @@ namespace prefork::http {
 namespace {
 
 constexpr std::size_t kLargestReply = 256 << 20;
+constexpr std::chrono::milliseconds kLastWord{1'000};  // for the client's close frame when the server stops
 
 bool valid_field(const wire::ReplyField& field) {
   const auto bad = [](char c) { return c == '\r' || c == '\n' || c == '\0'; };
@@ -56,6 +57,7 @@ bool WebSocket::accept(Exchange& exchange, const ReplyEvent& event) {
 
 void WebSocket::feed(std::span<char> in) {
   if (!held_.empty()) return (void)held_.insert(held_.end(), in.begin(), in.end());
+  session_->set_unsent(connection_.out_.size());
   while (!over_ && wants_input()) {
     const WsEvent event = session_->feed(in, now());
     if (!event) break;
@@ -114,6 +116,7 @@ bool WebSocket::on_reply(Exchange& exchange, const ReplyEvent& event) {
 }
 
 void WebSocket::close(std::uint16_t code, std::string_view reason) {
+  if (connection_.site_.draining) options_.close_timeout = std::min(options_.close_timeout, kLastWord);
   session_->close(code, reason, now());
   if (exchange_ != nullptr && exchange_->link != nullptr && !told_close_) {
     told_close_ = true;
@@ -142,6 +145,12 @@ std::uint64_t WebSocket::due_ms() const {
 
 // Not while the application leaves too much unreceived, nor while the client does not take what is sent to it.
 bool WebSocket::wants_input() const { return exchange_ == nullptr || exchange_->body_credit > 0; }
+
+void WebSocket::on_written() {
+  session_->set_unsent(connection_.out_.size());
+  session_->on_output_sent();
+  flush();
+}
 
 void WebSocket::flush() {
   if (!out_.empty()) {

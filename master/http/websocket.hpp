@@ -33,7 +33,7 @@ class WebSocket {
   void close(std::uint16_t code, std::string_view reason);
   void on_eof();
   void on_tick();
-  void on_written() { session_->on_output_sent(); }
+  void on_written();
   std::uint64_t due_ms() const;  // 0: never
   bool wants_input() const;
 

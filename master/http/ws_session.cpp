@@ -175,7 +175,7 @@ bool WsSession::send_ping(std::span<const char> payload) {
 
 // A client that pings without reading must not fill our memory: then only its latest ping counts (RFC 6455, section 5.5.3).
 void WsSession::answer_ping(std::span<const char> payload) {
-  if (out_.size() > options_.max_pong_backlog) {
+  if (is_backed_up()) {
     held_ping_.emplace(payload.data(), payload.size());
     return;
   }
@@ -184,7 +184,7 @@ void WsSession::answer_ping(std::span<const char> payload) {
 }
 
 void WsSession::answer_held_ping() {
-  if (!held_ping_ || state_ != State::Open || out_.size() > options_.max_pong_backlog) return;
+  if (!held_ping_ || state_ != State::Open || is_backed_up()) return;
   append_ws_frame(out_, WsOpcode::Pong, *held_ping_);
   held_ping_.reset();
 }

@@ -90,6 +90,9 @@ class WsSession {
 
   [[nodiscard]] State state() const { return state_; }
 
+  // How much of the output the owner has taken away and not sent.
+  void set_unsent(std::uint64_t bytes) { unsent_ = bytes; }
+
   // The owner has sent output: a ping that was put off for its length may be answered now.
   void on_output_sent() { answer_held_ping(); }
 
@@ -107,6 +110,7 @@ class WsSession {
   bool send(WsOpcode opcode, std::span<const char> message);
   void answer_ping(std::span<const char> payload);
   void answer_held_ping();
+  bool is_backed_up() const { return unsent_ + out_.size() > options_.max_pong_backlog; }
   void forget_delivered();
 
   // Constant after construction.
@@ -129,6 +133,7 @@ class WsSession {
   // The control frame that is being assembled.
   std::uint8_t control_used_ = 0;
   std::array<char, kWsMaxControlPayload> control_;
+  std::uint64_t unsent_ = 0;
   std::optional<std::string> held_ping_;  // payload of the latest ping that is not answered yet
 
   WsTime since_;                   // Open: the last byte from the client or our last ping; Closing: our close frame

@@ -78,6 +78,19 @@ TEST(WsSession, RemembersOnlyTheLatestPingOfAClientThatDoesNotRead) {
   EXPECT_EQ(server.take_output(), "");
 }
 
+TEST(WsSession, RemembersOnlyTheLatestPingWhileItsOwnerCannotSend) {
+  WsOptions options;
+  options.max_pong_backlog = 100;
+  Server server(options);
+  server.session.set_unsent(101);
+  for (int i = 0; i < 1000; ++i) EXPECT_THAT(server.feed(ping_frame("ping " + std::to_string(i))), IsEmpty());
+  server.session.on_output_sent();
+  EXPECT_EQ(server.take_output(), "");
+  server.session.set_unsent(0);
+  server.session.on_output_sent();
+  EXPECT_EQ(server.take_output(), server_frame(0xA, "ping 999"));
+}
+
 TEST(WsSession, FailsOnBrokenFramingRules) {
   expect_failure(std::string("\x81\x01"
                              "a",
