@@ -11,6 +11,17 @@ namespace {
 
 using wire::Name;
 
+// The master takes heads of a MiB and replaces a worker that sends more: an application's mistake must stay an exception.
+constexpr std::size_t kMostHeadBytes = 1000 * 1024;
+constexpr std::size_t kMostNameBytes = 0xffff;  // Field::name_length
+
+// A header's name or value as it can be kept: bytes, or a copy of what else is one. Empty with the error set.
+PyRef as_bytes(PyObject* object) {
+  if (PyBytes_Check(object)) return PyRef::borrow(object);
+  if (PyByteArray_Check(object) || PyMemoryView_Check(object)) return PyRef::steal(PyBytes_FromObject(object));
+  return {};
+}
+
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
@@ -49,6 +60,17 @@ void ReplyFields::clear() {
   owned_.clear();
   close_ = false;
   length_.reset();
+  bytes_ = 0;
+}
+
+bool ReplyFields::push(const wire::ReplyField& field) {
+  bytes_ += sizeof(wire::Field) + field.name.size() + field.value.size();
+  if (bytes_ > kMostHeadBytes) {
+    PyErr_SetString(PyExc_ValueError, "the headers are larger than 1000 KiB");
+    return false;
+  }
+  fields_.push_back(field);
+  return true;
 }
 
 void ReplyFields::keep(PyObject* object) {
@@ -74,11 +96,13 @@ bool ReplyFields::take(PyObject* headers) {
 }
 
 bool ReplyFields::take_pair(PyObject* name, PyObject* value) {
-  if (!PyBytes_Check(name) || !PyBytes_Check(value)) {
+  if (PyBytes_Check(name) && PyBytes_Check(value)) return take_known(name, value, wire::as_text(bytes_of(value)));
+  const PyRef name_copy = as_bytes(name), value_copy = as_bytes(value);
+  if (name_copy && value_copy)
+    return take_known(name_copy.get(), value_copy.get(), wire::as_text(bytes_of(value_copy.get())));
+  if (PyErr_Occurred() == nullptr)
     PyErr_Format(PyExc_TypeError, "a header's name and value must be bytes, not (%.100R, %.100R)", name, value);
-    return false;
-  }
-  return take_known(name, value, wire::as_text(bytes_of(value)));
+  return false;
 }
 
 bool ReplyFields::add(PyObject* name, PyObject* value) {
@@ -115,7 +139,7 @@ bool ReplyFields::refuse_value(PyObject* name, PyObject* value) {
 
 bool ReplyFields::take_known(PyObject* name, PyObject* value, std::string_view text) {
   HeaderName known;
-  if (!known_header_name(name, known)) {
+  if (!known_header_name(name, known) || known.text.size() > kMostNameBytes) {
     PyErr_Format(PyExc_ValueError, "%.200R is no header name", name);
     return false;
   }
@@ -141,8 +165,7 @@ bool ReplyFields::take_known(PyObject* name, PyObject* value, std::string_view t
   }
   keep(name);
   keep(value);
-  fields_.push_back({known.text, text, known.id});
-  return true;
+  return push({known.text, text, known.id});
 }
 
 bool ReplyFields::has(Name id) const {
@@ -155,8 +178,7 @@ bool ReplyFields::take_value(std::string_view name, Name id, PyObject* value) {
     return false;
   }
   keep(value);
-  fields_.push_back({name, wire::as_text(bytes_of(value)), id});
-  return true;
+  return push({name, wire::as_text(bytes_of(value)), id});
 }
 
 }  // namespace prefork::bridge

@@ -36,10 +36,12 @@ class ReplyFields {
   [[nodiscard]] bool take_pair(PyObject* name, PyObject* value);
   [[nodiscard]] bool take_known(PyObject* name, PyObject* value, std::string_view text);
   [[nodiscard]] static bool refuse_value(PyObject* name, PyObject* value);
+  [[nodiscard]] bool push(const wire::ReplyField& field);
   void keep(PyObject* object);
 
   std::vector<wire::ReplyField> fields_;
   std::vector<PyObject*> owned_;
+  std::size_t bytes_ = 0;  // that the fields take in a record
   bool close_ = false;
   std::optional<std::uint64_t> length_;
 };

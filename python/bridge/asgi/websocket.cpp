@@ -327,7 +327,7 @@ void WebSocket::conclude(bool failed) {
     if (!failed)
       log(Level::Error, std::string(interface_name()) +
                             " application returned without accepting or refusing the WebSocket: " + description());
-    denial_.replace_by(failed || state_ == State::Denying ? 500 : 403);
+    denial_.replace_by(failed || state_ == State::Denying ? 500 : unanswered_status());
     state_ = State::Closed;
   }
   if (flush() == Step::Error) PyErr_Clear();

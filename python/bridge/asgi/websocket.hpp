@@ -20,6 +20,8 @@ class WebSocket : public Conversation {
   Step flush() override;
 
  protected:
+  // What the client gets when the application returns and has neither accepted nor refused.
+  virtual std::uint16_t unanswered_status() const { return 500; }
   void conclude(bool failed) override;
   void on_gone() override;
   void on_news() override;

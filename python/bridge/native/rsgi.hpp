@@ -36,6 +36,7 @@ class RsgiWebSocket : public asgi::WebSocket, public Port {
 
  protected:
   const char* interface_name() const override { return "RSGI"; }
+  std::uint16_t unanswered_status() const override { return 403; }  // RSGI's application may leave it at that
 
  private:
   ReplyFields unused_;
