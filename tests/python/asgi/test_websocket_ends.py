@@ -9,9 +9,8 @@ import struct
 
 import pytest
 from support.server import until
-from test_websocket import BINARY, CLOSE, TEXT, connect, events
-
-PING, PONG = 9, 10
+from support.websocket import BINARY, CLOSE, PING, PONG, TEXT, connect
+from test_websocket import events
 
 
 def code_of(payload):

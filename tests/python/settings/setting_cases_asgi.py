@@ -1,39 +1,11 @@
 """ASGI and WebSocket: an effect for each setting."""
 
-import base64
-import os
 import struct
 import sys
 
 from setting_cases import case, seen
 from support.server import until
-
-
-class Socket:
-    """Just enough of a WebSocket client."""
-
-    def __init__(self, server, headers="", path="/"):
-        self.socket = server.connect()
-        key = base64.b64encode(os.urandom(16)).decode()
-        self.socket.sendall(
-            f"GET {path} HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{headers}\r\n".encode()
-        )
-        self.file = self.socket.makefile("rb")
-        self.head = b"".join(iter(self.file.readline, b"\r\n"))
-
-    def send(self, payload):
-        self.socket.sendall(struct.pack(">BBH", 0x81, 0xFE, len(payload)) + bytes(4) + payload)
-
-    def frame(self):
-        opcode, length = self.file.read(2)
-        return opcode & 15, self.file.read(length)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.file.close()
-        self.socket.close()
+from support.websocket import CLOSE, PING, TEXT, connect
 
 
 @case("asgi_loop")
@@ -75,26 +47,26 @@ def eager(walk):
 
 @case("websocket_max_message_size")
 def websocket_max_message_size(walk):
-    with Socket(walk.asgi("--websocket-max-message-size", "1000")) as client:
-        client.send(b"x" * 900)
+    with connect(walk.asgi("--websocket-max-message-size", "1000")) as client:
+        client.send(TEXT, b"x" * 900)
         assert client.file.read(1)[0] & 15 == 1
-    with Socket(walk.asgi("--websocket-max-message-size", "1000")) as client:
-        client.send(b"x" * 1001)
-        opcode, payload = client.frame()
+    with connect(walk.asgi("--websocket-max-message-size", "1000")) as client:
+        client.send(TEXT, b"x" * 1001)
+        opcode, payload = client.receive()
         assert opcode == 8 and struct.unpack(">H", payload[:2])[0] == 1009
 
 
 @case("ws_ping_interval")
 def ws_ping_interval(walk):
-    with Socket(walk.asgi("--ws-ping-interval", "200ms")) as client:
-        assert client.frame()[0] == 9
+    with connect(walk.asgi("--ws-ping-interval", "200ms")) as client:
+        assert client.receive()[0] == PING
 
 
 @case("ws_ping_timeout")
 def ws_ping_timeout(walk):
     server = walk.asgi("--ws-ping-interval", "200ms", "--ws-ping-timeout", "200ms")
-    with Socket(server) as client:
-        while client.frame()[0] != 8:
+    with connect(server) as client:
+        while client.receive()[0] != CLOSE:
             pass
         until(lambda: any(event.startswith("close") for event in seen(server)["_events"]), "the application hears of it")
 
@@ -102,10 +74,10 @@ def ws_ping_timeout(walk):
 @case("ws_per_message_deflate")
 def ws_per_message_deflate(walk):
     offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n"
-    with Socket(walk.asgi(), offer) as client:
-        assert b"permessage-deflate" in client.head
-    with Socket(walk.asgi("--no-ws-per-message-deflate"), offer) as client:
-        assert b"permessage-deflate" not in client.head
+    with connect(walk.asgi(), "/", offer) as client:
+        assert "permessage-deflate" in client.headers["sec-websocket-extensions"]
+    with connect(walk.asgi("--no-ws-per-message-deflate"), "/", offer) as client:
+        assert "sec-websocket-extensions" not in client.headers
 
 
 def unread(server, client):
@@ -120,7 +92,7 @@ def unread(server, client):
 def ws_max_queue(walk):
     for most, whole in (("1", False), ("1000", True)):
         server = walk.asgi("--ws-max-queue", most)
-        with Socket(server, path="/deaf") as client:
+        with connect(server, path="/deaf") as client:
             for _ in range(300):
-                client.send(b"x" * 1000)
+                client.send(TEXT, b"x" * 1000)
             until(lambda server=server, client=client, whole=whole: (unread(server, client) == 0) == whole, "what is read" if whole else "what stays unread")
