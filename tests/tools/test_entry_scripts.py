@@ -19,7 +19,8 @@ class Machine:
     """A tree with the scripts, a PATH of shims, and a log of what the shims were called with."""
 
     def __init__(self, folder):
-        self.tree, self.bin, self.log = folder / "tree", folder / "bin", folder / "calls"
+        # A checkout may lie in a folder with a space in its name.
+        self.tree, self.bin, self.log = folder / "a tree", folder / "bin", folder / "calls"
         self.installed = folder / "installed"  # one package a line
         shutil.copytree(ROOT / "tools", self.tree / "tools")
         self.bin.mkdir()
