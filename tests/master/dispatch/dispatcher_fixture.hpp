@@ -57,6 +57,13 @@ class DispatcherTest : public ::testing::Test {
     dispatcher.submit(client.exchange);
     return client;
   }
+  // The one request that this worker begins now.
+  Record begun(Worker& worker) {
+    turn();
+    auto started = worker.start();
+    EXPECT_EQ(started.size(), 1U);
+    return started.empty() ? Record{} : std::move(started.front());
+  }
   void policy(const std::function<void(Policy&)>& change) {
     Policy changed;
     change(changed);
