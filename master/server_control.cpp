@@ -25,13 +25,13 @@ const char* word(State state) {
 
 void Server::open_control() {
   if (config_.control_socket_disable) return;
-  control_.emplace(loop_, log_, [this](const std::string& command, process::ControlSocket::Answer answer) {
-    on_control(command, std::move(answer));
+  control_.emplace(loop_, log_, [this](const std::string& command, const process::ControlSocket::Answer& answer) {
+    on_control(command, answer);
   });
   control_->open(config_.control_socket, config_.control_socket_mode);
 }
 
-void Server::on_control(const std::string& command, process::ControlSocket::Answer answer) {
+void Server::on_control(const std::string& command, const process::ControlSocket::Answer& answer) {
   const bool wait = command.ends_with(" wait");
   if (command.starts_with("status")) return answer(true, command.ends_with("json") ? status_json() : status_text());
   log_.info("Told to ", std::string_view(command), " over the control socket");
@@ -39,7 +39,7 @@ void Server::on_control(const std::string& command, process::ControlSocket::Answ
     if (stage_ != Stage::Serving) return answer(false, "the server stops");
     if (!wait) answer(true, "reloading");
     if (wait) {
-      reload_waiters_.push_back([this, answer](const std::string& failure) {
+      reload_waiters_.emplace_back([this, answer](const std::string& failure) {
         answer(failure.empty(),
                failure.empty() ? "generation " + std::to_string(supervisor_.generation()) + " serves" : failure);
       });

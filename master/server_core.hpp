@@ -79,7 +79,7 @@ class Server {
 
   // server_control.cpp
   void open_control();
-  void on_control(const std::string& command, process::ControlSocket::Answer answer);
+  void on_control(const std::string& command, const process::ControlSocket::Answer& answer);
   std::string status_text();
   std::string status_json();
 

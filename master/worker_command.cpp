@@ -110,7 +110,7 @@ process::WorkerCommand worker_command_of(const Config& config, const Logs& logs,
   }
   command.environment = config.raw_env;
   // What applications look at to learn who serves them; theirs if they set it.
-  if (::getenv("SERVER_SOFTWARE") == nullptr) command.environment.push_back("SERVER_SOFTWARE=prefork");
+  if (::getenv("SERVER_SOFTWARE") == nullptr) command.environment.emplace_back("SERVER_SOFTWARE=prefork");
   command.stdout_fd = logs.worker_stdout(config);
   command.stderr_fd = logs.worker_stderr(config);
   return command;

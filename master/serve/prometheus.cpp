@@ -30,7 +30,9 @@ class Exposition {
       if (count == 0) continue;
       const std::string code = at == Metrics::kStatuses ? "other" : std::to_string(at + 100);
       const std::string kind = at == Metrics::kStatuses ? "other" : std::string(1, code[0]) + "xx";
-      line("prefork_requests_total{class=\"" + kind + "\",code=\"" + code + "\"}", count);
+      std::string name = "prefork_requests_total{class=\"";
+      name.append(kind).append("\",code=\"").append(code).append("\"}");
+      line(name, count);
     }
   }
 
