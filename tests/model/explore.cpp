@@ -1,12 +1,7 @@
 #include "tests/model/explore.hpp"
 
-#include <unistd.h>
-#include <chrono>
-#include <csignal>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <string_view>
 #include <vector>
 
 #include "tests/model/arena.hpp"
@@ -403,16 +398,6 @@ std::string Explorer::trace() const {
   return text;
 }
 
-bool expect_caught = false;
-
-// A broken promise or a crash inside the code under test is a violation like any other.
-void on_fatal_signal(int number) {
-  std::printf("violation: signal %d in thread %u of %s\n%s", number, explorer ? explorer->current() : 0u,
-              explorer ? explorer->plan().name : "?", explorer ? explorer->trace().c_str() : "");
-  std::fflush(stdout);
-  ::_exit(expect_caught ? 0 : 1);
-}
-
 }  // namespace
 
 std::uint64_t atomic_load(const void* where, std::size_t size) {
@@ -460,37 +445,9 @@ void name(const void* where, const char* text) { explorer->add_name(where, text)
 
 Report explore(const Plan& plan) { return Explorer(plan).run(); }
 
-int run_models(int argc, char** argv, const Model* models, std::size_t count) {
-  expect_caught = argc > 1 && std::string_view(argv[1]) == "--caught";
-  const int first = expect_caught ? 2 : 1;
-  for (const int number : {SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE}) {
-    static std::byte stack[64 * 1024];
-    const stack_t alternative{stack, 0, sizeof stack};
-    ::sigaltstack(&alternative, nullptr);
-    struct sigaction action {};
-    action.sa_handler = on_fatal_signal;
-    action.sa_flags = SA_ONSTACK;
-    ::sigaction(number, &action, nullptr);
-  }
-  int violations = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    bool wanted = argc <= first;
-    for (int k = first; k < argc; ++k) wanted |= std::string_view(argv[k]) == models[i].name;
-    if (!wanted) continue;
-    const auto start = std::chrono::steady_clock::now();
-    const Report report = models[i].explore();
-    const auto ms =
-        std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start).count();
-    std::printf("%-28s %9llu states %10llu transitions %6llu ends  depth %4zu  %6lld ms  %s\n", models[i].name,
-                static_cast<unsigned long long>(report.states), static_cast<unsigned long long>(report.transitions),
-                static_cast<unsigned long long>(report.ends), report.depth, static_cast<long long>(ms),
-                report.ok() ? "holds" : "VIOLATED");
-    if (!report.ok()) std::printf("violation: %s", report.violation.c_str());
-    std::fflush(stdout);
-    violations += report.ok() ? 0 : 1;
-    if (violations != 0) break;
-  }
-  return (violations != 0) == expect_caught ? 0 : 1;
+std::string where_it_stands() {
+  if (explorer == nullptr) return "outside a model\n";
+  return "in thread " + std::to_string(explorer->current()) + " of " + explorer->plan().name + "\n" + explorer->trace();
 }
 
 // While the heap of a model thread is the arena's.

@@ -59,6 +59,7 @@ struct Plan {
   void (*at_end)(void* world);
 };
 Report explore(const Plan& plan);
+std::string where_it_stands();  // for a message: the thread that runs, and the steps that led there
 
 // A World has the constants of a Plan, is made by its default constructor, and has run(thread) and at_end().
 template <class World>
