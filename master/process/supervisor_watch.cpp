@@ -13,6 +13,7 @@ using State = dispatch::WorkerLink::State;
 constexpr std::uint64_t kSampleMs = 1'000;
 constexpr std::uint64_t kAsleepMs = 3 * kSampleMs;
 constexpr std::uint64_t kAbortMs = 1'000;  // to say where it hangs, then KILL
+constexpr std::uint64_t kLastMs = 2'000;   // of a worker whose requests had their time
 
 }  // namespace
 
@@ -61,6 +62,12 @@ void Supervisor::keep_deadline(WorkerProcess& worker, std::uint64_t now_ms) {
   } else if (worker.notes.cause.empty() && worker.notes.was_ready) {
     worker.notes.cause = "not finished within --graceful-timeout";
     dispatcher_.fail_running(worker.link(), 503, "the worker had to end");
+    if (dispatcher_.interface() == wire::Interface::Asgi) {
+      // An event loop cancels what it runs and ends its lifespan.
+      log_.warning("Worker (pid:", worker.pid(), ") is stopped at once: ", worker.notes.cause);
+      worker.notes.due_ms = now_ms + kLastMs;
+      return worker.kill(SIGQUIT);
+    }
   }
   worker.kill(SIGKILL);
 }

@@ -9,7 +9,7 @@ import inspect
 from prefork import _worker
 
 BOOT_FAILED = 3
-CANCEL_SECONDS = 5  # for cancelled tasks to end
+CANCEL_SECONDS = 1  # for cancelled tasks to end
 
 
 def serve(application, worker, loop_kind, lifespan_mode, interface="asgi"):

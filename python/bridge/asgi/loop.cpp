@@ -19,13 +19,14 @@ constexpr double kRetrySeconds = 0.002;
 
 constexpr const char* kActionName = "prefork.action";
 
+bool exit_told = false;  // to the event loop, by SystemExit; or it has ended by itself
+
 PyObject* run_action(PyObject* capsule, PyObject*) {
   auto* const action = static_cast<std::function<void()>*>(PyCapsule_GetPointer(capsule, kActionName));
   if (action == nullptr) return nullptr;
   (*action)();
-  static bool told = false;
-  if (quitting() && !told) {  // whatever ran here may have swallowed it
-    told = true;
+  if (quitting() && !exit_told) {  // whatever ran here may have swallowed it
+    exit_told = true;
     PyErr_SetNone(PyExc_SystemExit);
     return nullptr;
   }
@@ -201,6 +202,7 @@ bool Loop::done() const { return (stopping_ || (inbox_.draining() && inbox_.head
 void Loop::give_up() {
   if (ended_) return;
   ended_ = true;
+  exit_told = true;
   const PyRef removed =
       PyRef::steal(PyObject_CallMethod(loop_.get(), "remove_reader", "i", context_.channel().own_bell.fd()));
   if (!removed) log_error("The worker's bell cannot be left");

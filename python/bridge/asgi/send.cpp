@@ -12,6 +12,7 @@
 #include "python/bridge/error.hpp"
 #include "python/bridge/log.hpp"
 #include "python/bridge/names.hpp"
+#include "python/bridge/signals.hpp"
 
 namespace prefork::bridge::asgi {
 namespace {
@@ -209,8 +210,9 @@ void ResponseWriter::replace_by(std::uint16_t status) {
   static PyObject* const kText = PyBytes_FromString("text/plain; charset=utf-8");
   static PyObject* const kServerError = PyBytes_FromString("Internal Server Error");
   static PyObject* const kForbidden = PyBytes_FromString("Forbidden");
+  static PyObject* const kUnavailable = PyBytes_FromString("Service Unavailable");
   (void)fields_.take_value("Content-Type", wire::Name::ContentType, kText);
-  body_ = PyRef::borrow(status == 403 ? kForbidden : kServerError);
+  body_ = PyRef::borrow(status == 403 ? kForbidden : status == 503 ? kUnavailable : kServerError);
   body_left_ = bytes_of(body_.get());
   file_left_ = wants_trailers_ = trailers_due_ = false;
   status_ = status;
@@ -346,7 +348,7 @@ void HttpConversation::conclude(bool failed) {
   }
   if (!failed)
     log(Level::Error, std::string(interface_name()) + " application returned without a response: " + description());
-  response_.replace_by(500);
+  response_.replace_by(quitting() ? 503 : 500);
   if (flush() == Step::Error) PyErr_Clear();
 }
 
