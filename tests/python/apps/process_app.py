@@ -81,6 +81,27 @@ def _in_a_child(how):
     return str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])).encode()
 
 
+def end_or_hang(path):
+    """What a bad request does to its worker; any other path does nothing."""
+    if path == "/segv":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    elif path == "/abort":
+        os.abort()
+    elif path.startswith("/exit/"):
+        os._exit(int(path[6:]))
+    elif path.startswith("/sys-exit/"):
+        sys.exit(int(path[10:]))
+    elif path == "/hang":
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGABRT})
+        time.sleep(120)
+    elif path == "/spin":
+        _spin()
+    elif path == "/memory":
+        exhaust_memory()
+    elif path.startswith("/close/"):
+        _close_descriptors(path[7:])
+
+
 def application(environ, start_response):
     path = environ["PATH_INFO"]
     body = b"hello"
@@ -90,32 +111,17 @@ def application(environ, start_response):
         body = str(os.getpid()).encode()
     elif path == "/version":
         body = VERSION.encode()
-    elif path == "/segv":
-        os.kill(os.getpid(), signal.SIGSEGV)
-    elif path == "/abort":
-        os.abort()
-    elif path.startswith("/exit/"):
-        os._exit(int(path[6:]))
-    elif path == "/hang":
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGABRT})
-        time.sleep(120)
-    elif path == "/spin":
-        _spin()
     elif path == "/echo":
         body = environ["wsgi.input"].read()
     elif path.startswith("/len/"):
         body = letters(int(path[5:]))
-    elif path == "/memory":
-        exhaust_memory()
-    elif path.startswith("/sys-exit/"):
-        sys.exit(int(path[10:]))
-    elif path.startswith("/close/"):
-        _close_descriptors(path[7:])
     elif path.startswith("/child/"):
         body = _in_a_child(path[7:])
     elif path == "/environ":
         body = repr(sorted(os.environ.items())).encode()
     elif path == "/ids":
         body = repr((os.getuid(), os.getgid(), sorted(os.getgroups()), os.getcwd(), sys.path[0])).encode()
+    else:
+        end_or_hang(path)
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     return [body]

@@ -2,11 +2,10 @@
 
 import asyncio
 import os
-import signal
 import sys
 import time
 
-from process_app import _close_descriptors, _spin, exhaust_memory, letters
+from process_app import end_or_hang, letters
 
 
 async def application(scope, receive, send):
@@ -24,26 +23,11 @@ async def application(scope, receive, send):
         time.sleep(float(path[7:]))
     elif path == "/pid":
         body = str(os.getpid()).encode()
-    elif path == "/segv":
-        os.kill(os.getpid(), signal.SIGSEGV)
-    elif path == "/abort":
-        os.abort()
-    elif path.startswith("/exit/"):
-        os._exit(int(path[6:]))
-    elif path.startswith("/sys-exit/"):
-        sys.exit(int(path[10:]))
-    elif path == "/hang":
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGABRT})
-        time.sleep(120)
-    elif path == "/spin":
-        _spin()
     elif path == "/child/sys-exit":
         child = os.fork()
         if child == 0:
             sys.exit(5)
         body = str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])).encode()
-    elif path.startswith("/close/"):
-        _close_descriptors(path[7:])
     elif path == "/echo":
         body = b""
         while True:
@@ -53,8 +37,8 @@ async def application(scope, receive, send):
                 break
     elif path.startswith("/len/"):
         body = letters(int(path[5:]))
-    elif path == "/memory":
-        exhaust_memory()
+    else:
+        end_or_hang(path)
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(body)).encode())]})
     await send({"type": "http.response.body", "body": body})
 

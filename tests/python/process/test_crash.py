@@ -25,29 +25,28 @@ def test_a_death_costs_the_request_that_caused_it(serve, path, said):
     assert server.get("/").status == 200
 
 
-def test_kills_under_load_fail_only_what_was_started(serve):
-    server = serve(APP, workers=2)
+def report_of_three_kills(server):
+    """What clients under load saw of three workers killed one after the other."""
     server.expect(r"\[ERROR\] Worker \(pid:\d+\) was killed by SIGKILL [^\n]*")
-    server.tolerate(FAILED_REQUEST)
     load = load_generator.start("-c", "16", "-d", "4", f"http://127.0.0.1:{server.port}/")
     for _ in range(3):
         victim = server.workers()[0]
         server.signal(signal.SIGKILL, victim)
         until(lambda victim=victim: victim not in server.workers() and len(server.workers()) == 2, "a replacement")
-    report = load_generator.finish(load)
+    return load_generator.finish(load)
+
+
+def test_kills_under_load_fail_only_what_was_started(serve):
+    server = serve(APP, workers=2)
+    server.tolerate(FAILED_REQUEST)
+    report = report_of_three_kills(server)
     assert set(report["statuses"]) <= {"200", "502"}
     assert report["statuses"].get("502", 0) <= 3  # one thread a worker: one started request a kill
 
 
 def test_safe_methods_are_tried_again_when_that_was_asked_for(serve):
     server = serve(APP, "--retry-crashed", workers=2)
-    server.expect(r"\[ERROR\] Worker \(pid:\d+\) was killed by SIGKILL [^\n]*")
-    load = load_generator.start("-c", "16", "-d", "4", f"http://127.0.0.1:{server.port}/")
-    for _ in range(3):
-        victim = server.workers()[0]
-        server.signal(signal.SIGKILL, victim)
-        until(lambda victim=victim: victim not in server.workers() and len(server.workers()) == 2, "a replacement")
-    report = load_generator.finish(load)
+    report = report_of_three_kills(server)
     assert report["exit_status"] == 0, report["log"]
 
 
