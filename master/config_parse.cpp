@@ -1,7 +1,9 @@
-// The command line: every row of the table becomes an option of CLI11, which splits the words; what they mean is ours.
+// The command line: every row of the table becomes an option. Words are split by the rules of Python's argparse, because
+// that is what gunicorn's users have in their unit files: unambiguous beginnings of long flags (--worker-con 5), -w4,
+// -w=4, -DRw4, --flag=VALUE, options behind the application, "--". A general parser was tried: it takes the next word for
+// the value of `--workers=` and "=4" for that of `-w=4`.
 #include <algorithm>
-#include <cstdlib>
-#include <deque>
+#include <optional>
 #include <unordered_map>
 
 #include <CLI/CLI.hpp>
@@ -15,143 +17,183 @@ struct Target {
   const Setting* setting = nullptr;
   const ForeignFlag* foreign = nullptr;
   bool ParsedArguments::*special = nullptr;
+  bool operator==(const Target&) const = default;
 };
 
-// "--reload" also gets its "--no-reload", as CLI11 writes it.
-std::string with_negations(const std::vector<std::string>& flags) {
-  std::string names;
-  for (const std::string& flag : flags) {
-    if (!names.empty()) names += ',';
-    names += flag;
-    if (flag.starts_with("--") && !flag.starts_with("--no-")) names += ",!--no-" + flag.substr(2);
-  }
-  return names;
+struct Flag {
+  std::string name;
+  Target target;
+  bool negates = false;    // --no-reload
+  bool gunicorns = false;  // beginnings of gunicorn's flags mean what they mean there, whatever else begins so
+  [[nodiscard]] bool same_as(const Flag& other) const { return target == other.target && negates == other.negates; }
+};
+
+bool is_long(std::string_view word) { return word.starts_with("--"); }
+
+// "-1" and "-.5" are values.
+bool is_number(std::string_view word) {
+  std::string digits(word.substr(1));
+  if (const auto point = digits.find('.'); point != std::string::npos && point + 1 < digits.size())
+    digits.erase(point, 1);
+  return !digits.empty() && digits.find_first_not_of("0123456789") == std::string::npos;
+}
+
+bool has(std::string_view choices, const std::string& word) {
+  const auto all = split_words(choices, '|');
+  return !word.empty() && std::find(all.begin(), all.end(), word) != all.end();
 }
 
 class ArgumentParser {
  public:
   explicit ArgumentParser(std::string_view source) : origin_prefix_(source.empty() ? "" : std::string(source) + ": ") {
-    app_.set_help_flag();
-    app_.allow_extras();
-    app_.allow_config_extras(false);
     for (const SettingSection& section : setting_sections())
       for (const Setting& setting : section.settings) add(setting);
-    for (const ForeignFlag& foreign : foreign_flags()) {
-      if (foreign.takes_value)
-        add_option(foreign.flags, {.foreign = &foreign});
-      else
-        add_flag(with_negations(split_words(foreign.flags, ',')), {.foreign = &foreign});
-    }
-    add_flag("-h,--help", {.special = &ParsedArguments::help});
-    add_flag("-v,--version", {.special = &ParsedArguments::version});
-    add_flag("--print-settings-reference", {.special = &ParsedArguments::settings_reference});
-    positional_ = app_.add_option("APP")->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    for (const ForeignFlag& foreign : foreign_flags())
+      for (const std::string& name : split_words(foreign.flags, ','))
+        add(name, {.foreign = &foreign}, !foreign.takes_value, false);
+    for (const char* name : {"-h", "--help"}) add(name, {.special = &ParsedArguments::help}, false, true);
+    for (const char* name : {"-v", "--version"}) add(name, {.special = &ParsedArguments::version}, false, true);
+    add("--print-settings-reference", {.special = &ParsedArguments::settings_reference}, false, false);
   }
 
-  ParsedArguments parse(const std::vector<std::string>& arguments) {
-    std::vector<std::string> words = joined(arguments);
-    std::vector<std::string> reversed(words.rbegin(), words.rend());
-    try {
-      app_.parse(reversed);
-    } catch (const CLI::ParseError& error) {
-      refuse_incomplete(words, error.what());
-    }
-    refuse_unknown(app_.remaining());
-    std::unordered_map<const CLI::Option*, std::size_t> seen;
-    std::unordered_map<const CLI::Option*, std::vector<std::string>> used = used_flags(words);
-    for (const CLI::Option* option : app_.parse_order()) {
-      const std::size_t at = seen[option]++;
-      if (at >= option->results().size()) continue;
-      const auto& names = used[option];
-      take(option, at < names.size() ? names[at] : option->get_name(), option->results()[at]);
+  ParsedArguments parse(const std::vector<std::string>& words) {
+    words_ = &words;
+    for (at_ = 0; at_ < words.size(); ++at_) {
+      const std::string& word = words[at_];
+      if (word == "--") {
+        positionals_.insert(positionals_.end(), words.begin() + static_cast<std::ptrdiff_t>(at_) + 1, words.end());
+        break;
+      }
+      if (!is_option(word))
+        positionals_.push_back(word);
+      else if (is_long(word))
+        take_long(word);
+      else
+        take_short(word);
     }
     finish_foreign();
+    take_positionals();
     return std::move(parsed_);
   }
 
  private:
   void add(const Setting& setting) {
-    std::vector<std::string> flags = split_words(setting.flags, ',');
-    for (std::string& flag : split_words(setting.also, ',')) {
-      renamed_[flag] = setting.name;
-      flags.push_back(std::move(flag));
-    }
-    if (flags.empty()) return;
-    if (is_switch(setting)) {
-      add_flag(with_negations(flags), {.setting = &setting});
-      return;
-    }
-    std::string names;
-    for (const std::string& flag : flags) names += (names.empty() ? "" : ",") + flag;
-    add_option(names, {.setting = &setting});
-  }
-
-  void add_option(const std::string& names, const Target& target) {
-    remember(app_.add_option(names)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll), names, target);
-  }
-
-  void add_flag(const std::string& names, const Target& target) {
-    remember(app_.add_flag(names)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll), names, target);
-  }
-
-  void remember(const CLI::Option* option, const std::string& names, const Target& target) {
-    targets_[option] = target;
-    for (std::string name : split_words(names, ',')) {
-      if (name.starts_with('!')) name.erase(0, 1);
-      flags_[name] = option;
-      flag_names_.push_back(name);
+    // gunicorn knows a switch that is on at first only by its --no- form.
+    const auto* field = std::get_if<bool Config::*>(&setting.field);
+    const bool on = field != nullptr && Config{}.*(*field);
+    for (const std::string& name : split_words(setting.flags, ','))
+      add(name, {.setting = &setting}, is_switch(setting), setting.compat != Compat::Own, on);
+    for (const std::string& name : split_words(setting.also, ',')) {
+      renamed_[name] = setting.name;
+      add(name, {.setting = &setting}, is_switch(setting), false);
     }
   }
 
-  [[nodiscard]] const Target* target_of(const std::string& flag) const {
-    const auto found = flags_.find(flag);
-    return found == flags_.end() ? nullptr : &targets_.at(found->second);
+  // "--reload" also gets its "--no-reload".
+  void add(const std::string& name, const Target& target, bool negatable, bool gunicorns, bool on = false) {
+    const auto keep = [this](Flag flag) {
+      places_.emplace(flag.name, flags_.size());
+      flags_.push_back(std::move(flag));
+    };
+    keep({name, target, false, gunicorns && !on});
+    if (negatable && is_long(name) && !name.starts_with("--no-"))
+      keep({"--no-" + name.substr(2), target, true, gunicorns && on});
   }
 
-  // Where a value may be left out, the next word is the value only when it is an allowed one; CLI11 would take any.
-  [[nodiscard]] std::vector<std::string> joined(const std::vector<std::string>& words) const {
-    std::vector<std::string> result;
-    for (std::size_t at = 0; at < words.size(); ++at) {
-      const std::string& word = words[at];
-      result.push_back(word);
-      if (word == "--") {
-        result.insert(result.end(), words.begin() + static_cast<std::ptrdiff_t>(at) + 1, words.end());
-        break;
+  [[nodiscard]] const Flag* exactly(const std::string& name) const {
+    const auto found = places_.find(name);
+    return found == places_.end() ? nullptr : &flags_[found->second];
+  }
+
+  [[nodiscard]] std::vector<const Flag*> beginning_with(const std::string& start, bool gunicorns) const {
+    std::vector<const Flag*> found;
+    for (const Flag& flag : flags_)
+      if (is_long(flag.name) && flag.name.starts_with(start) && (flag.gunicorns || !gunicorns)) found.push_back(&flag);
+    return found;
+  }
+
+  // The flag that a long name stands for; nullptr when there is none.
+  [[nodiscard]] const Flag* meant_by(const std::string& name) const {
+    if (const Flag* flag = exactly(name)) return flag;
+    auto found = beginning_with(name, true);
+    if (found.empty()) found = beginning_with(name, false);
+    if (found.empty()) return nullptr;
+    if (std::all_of(found.begin(), found.end(), [&](const Flag* flag) { return flag->same_as(*found.front()); }))
+      return found.front();
+    std::string text = origin_prefix_ + "ambiguous option: " + name + " could match ";
+    for (const Flag* flag : found) text += (flag == found.front() ? "" : ", ") + flag->name;
+    throw ConfigError(text, 2);
+  }
+
+  // What has a blank in it is a value unless it begins with a flag: --access-logformat '-- %(h)s'.
+  [[nodiscard]] bool is_option(const std::string& word) const {
+    if (word.size() < 2 || word[0] != '-' || is_number(word)) return false;
+    if (word.find(' ') == std::string::npos) return true;
+    return is_long(word) ? !beginning_with(word.substr(0, word.find('=')), false).empty()
+                         : exactly(word.substr(0, 2)) != nullptr;
+  }
+
+  void take_long(const std::string& word) {
+    const auto equals = word.find('=');
+    const std::string name = word.substr(0, equals);
+    const Flag* flag = meant_by(name);
+    if (flag == nullptr) return note_unknown(name);
+    std::optional<std::string> value;
+    if (equals != std::string::npos) value = word.substr(equals + 1);
+    take(*flag, std::move(value));
+  }
+
+  // Switches may be run together, and the last may have its value behind it.
+  void take_short(const std::string& word) {
+    for (std::size_t at = 1; at < word.size(); ++at) {
+      const Flag* flag = exactly({'-', word[at]});
+      if (flag == nullptr) return note_unknown(at == 1 ? word.substr(0, word.find('=')) : word);
+      std::string rest = word.substr(at + 1);
+      if (takes_no_value(*flag) && !(at == 1 && rest.starts_with('='))) {
+        take(*flag, std::nullopt);
+        continue;
       }
-      const Target* target = target_of(word);
-      if (target == nullptr || target->setting == nullptr || !word.starts_with("--")) continue;
-      const bool optional = target->setting->bare != nullptr;
-      if (!optional && !is_switch(*target->setting)) continue;
-      const auto choices = split_words(optional ? target->setting->choices : "true|false", '|');
-      const bool follows = at + 1 < words.size() && !words[at + 1].empty() &&
-                           std::find(choices.begin(), choices.end(), words[at + 1]) != choices.end();
-      if (follows)
-        result.back() += "=" + words[++at];
-      else if (optional)
-        result.back() += std::string("=") + target->setting->bare;
-    }
-    return result;
-  }
-
-  // The flags of each option as they were written, for messages: -w and --workers are one option.
-  [[nodiscard]] std::unordered_map<const CLI::Option*, std::vector<std::string>> used_flags(
-      const std::vector<std::string>& words) const {
-    std::unordered_map<const CLI::Option*, std::vector<std::string>> used;
-    for (const std::string& word : words) {
-      if (word == "--") break;
-      std::string name = word.substr(0, word.find('='));
-      if (word.size() > 2 && word[0] == '-' && word[1] != '-') name = word.substr(0, 2);
-      if (const auto found = flags_.find(name); found != flags_.end()) used[found->second].push_back(name);
-    }
-    return used;
-  }
-
-  void take(const CLI::Option* option, const std::string& flag, const std::string& text) {
-    if (option == positional_) {
-      assign(*find_setting("wsgi_app"), text, "APP");
+      if (at == 1 && rest.starts_with('='))
+        take(*flag, rest.substr(1));
+      else
+        take(*flag, rest.empty() ? std::nullopt : std::optional(rest));
       return;
     }
-    const Target& target = targets_.at(option);
+  }
+
+  static bool takes_no_value(const Flag& flag) {
+    const Target& target = flag.target;
+    return target.special != nullptr || (target.foreign != nullptr && !target.foreign->takes_value) ||
+           (target.setting != nullptr && is_switch(*target.setting));
+  }
+
+  void take(const Flag& flag, std::optional<std::string> value) {
+    const Setting* setting = flag.target.setting;
+    const bool optional = setting != nullptr && setting->bare != nullptr;
+    const bool switches = takes_no_value(flag);
+    const bool takes_bool = switches && setting != nullptr && !flag.negates;
+    if (switches && value && !takes_bool)
+      throw ConfigError(origin_prefix_ + flag.name + ": '" + *value + "' given; it takes no value", 2);
+    if (!value && is_long(flag.name) && (optional || takes_bool)) {
+      // The next word is the value only when it cannot be anything else.
+      if (at_ + 1 < words_->size() && has(optional ? setting->choices : "true|false", (*words_)[at_ + 1]))
+        value = (*words_)[++at_];
+    }
+    if (!value && optional) value = setting->bare;
+    if (!value && switches) value = flag.negates ? "false" : "true";
+    if (!value) value = next_word(flag);
+    take(flag.target, flag.name, *value);
+  }
+
+  [[nodiscard]] std::string next_word(const Flag& flag) {
+    if (at_ + 1 < words_->size() && (*words_)[at_ + 1] != "--" && !is_option((*words_)[at_ + 1]))
+      return (*words_)[++at_];
+    std::string text = origin_prefix_ + flag.name + ": no value given";
+    if (flag.target.setting != nullptr) text += "; allowed: " + allowed_values(*flag.target.setting);
+    throw ConfigError(text, 2);
+  }
+
+  void take(const Target& target, const std::string& flag, const std::string& text) {
     if (target.special != nullptr) {
       parsed_.*target.special = true;
     } else if (target.foreign != nullptr) {
@@ -192,41 +234,39 @@ class ArgumentParser {
     assign(*find_setting("bind"), host + ":" + foreign_.port.value_or("8000"), foreign_.port ? "--port" : "--host");
   }
 
-  // CLI11 fails to parse only when the last word is an option without its value, or a switch got a strange one.
-  [[noreturn]] void refuse_incomplete(const std::vector<std::string>& words, const char* reason) const {
-    const Target* target = words.empty() ? nullptr : target_of(words.back());
-    if (target == nullptr) throw ConfigError(origin_prefix_ + reason, 2);
-    std::string text = origin_prefix_ + words.back() + ": no value given";
-    if (target->setting != nullptr) text += "; allowed: " + allowed_values(*target->setting);
-    throw ConfigError(text, 2);
+  void note_unknown(const std::string& flag) {
+    if (!unknown_.empty()) return;
+    std::vector<std::string> names;
+    for (const Flag& known : flags_)
+      if (is_long(known.name)) names.push_back(known.name);
+    const std::string nearest = is_long(flag) ? nearest_name(flag, names) : std::string();
+    unknown_ = flag + " is no option" + (nearest.empty() ? "; see prefork --help" : "; did you mean " + nearest + "?");
   }
 
-  void refuse_unknown(const std::vector<std::string>& remaining) const {
-    for (const std::string& word : remaining) {
-      if (word.size() < 2 || word[0] != '-' || word == "--") continue;
-      const std::string flag = word.substr(0, word.find('='));
-      std::string text = std::string(origin_prefix_).append(flag).append(" is no option");
-      const std::string nearest = nearest_name(flag, flag_names_);
-      if (nearest.empty())
-        text += "; see prefork --help";
-      else
-        text.append("; did you mean ").append(nearest).append("?");
-      throw ConfigError(text, 2);
+  // Last, so that --help is answered whatever stands beside it.
+  void take_positionals() {
+    if (parsed_.help || parsed_.version) return;
+    if (!unknown_.empty()) throw ConfigError(origin_prefix_ + unknown_, 2);
+    if (positionals_.size() > 1) {
+      throw ConfigError(origin_prefix_ + "'" + positionals_[1] + "' given after the application " + positionals_[0] +
+                            "; allowed: one application",
+                        2);
     }
-    for (const std::string& word : remaining)
-      if (word != "--")
-        throw ConfigError(origin_prefix_ + "'" + word + "' given after the application " +
-                              positional_->results().front() + "; allowed: one application",
-                          2);
+    if (positionals_.empty()) return;
+    if (positionals_[0].empty())
+      throw ConfigError(origin_prefix_ + "APP: '' given; allowed: MODULE, MODULE:NAME or MODULE:FACTORY()", 2);
+    assign(*find_setting("wsgi_app"), positionals_[0], "APP");
   }
 
   std::string origin_prefix_;
-  CLI::App app_;
-  CLI::Option* positional_ = nullptr;
-  std::unordered_map<const CLI::Option*, Target> targets_;
-  std::unordered_map<std::string, const CLI::Option*> flags_;
+  std::vector<Flag> flags_;
+  std::unordered_map<std::string, std::size_t> places_;  // in flags_
   std::unordered_map<std::string, std::string> renamed_;
-  std::vector<std::string> flag_names_;
+
+  const std::vector<std::string>* words_ = nullptr;
+  std::size_t at_ = 0;
+  std::vector<std::string> positionals_;
+  std::string unknown_;  // the first that is no option
   ForeignFlagResult foreign_;
   ParsedArguments parsed_;
 };

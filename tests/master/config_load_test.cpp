@@ -125,6 +125,31 @@ TEST_F(ConfigLoad, ListsOfTheCommandLineReplaceThoseOfTheFile) {
 
 TEST_F(ConfigLoad, TheLastOfARepeatedFlagWins) { EXPECT_EQ(load({"-w", "2", "--workers=3", "-w4"}).config.workers, 4); }
 
+TEST_F(ConfigLoad, WordsAreSplitAsArgparseDoes) {
+  EXPECT_EQ(load({"-w=4"}).config.workers, 4);
+  EXPECT_EQ(load({"-DRw4", "a:b"}).config.workers, 4);
+  EXPECT_EQ(load({"-eA=1"}).config.raw_env, Config::Strings{"A=1"});
+  EXPECT_EQ(load({"--", "a:b"}).config.app, "a:b");
+  EXPECT_EQ(load({"a:b", "-w", "2"}).config.workers, 2);
+  EXPECT_EQ(load({"--access-logfile", "-", "a:b"}).config.accesslog, "-");
+  EXPECT_EQ(load({"--access-logformat", "- %(h)s"}).config.access_log_format, "- %(h)s");
+  EXPECT_EQ(load({"--name=-w"}).config.proc_name, "-w");
+  EXPECT_EQ(load({"--statsd-prefix=", "a:b"}).config.app, "a:b");
+  EXPECT_EQ(load({"--nonsense", "--help"}).action, CommandLine::Action::Help);
+}
+
+TEST_F(ConfigLoad, BeginningsOfLongFlags) {
+  EXPECT_EQ(load({"--worker-con", "5"}).config.worker_connections, 5);
+  EXPECT_EQ(load({"--thread=2"}).config.threads, 2);
+  EXPECT_EQ(load({"--queue-s", "7"}).config.queue_size, 7);
+  EXPECT_TRUE(load({"--prel"}).config.preload_app);
+  // Ours begin alike, but gunicorn's users mean gunicorn's.
+  EXPECT_EQ(load({"--log-f", "x"}).config.errorlog, "x");
+  EXPECT_FALSE(load({"--no-s"}).config.sendfile);
+  EXPECT_EQ(load({"--keep", "9"}).config.keepalive, 9s);
+  EXPECT_EQ(load({"--vers"}).action, CommandLine::Action::Version);
+}
+
 TEST_F(ConfigLoad, SwitchesHaveTwoForms) {
   EXPECT_FALSE(load({"--no-sendfile"}).config.sendfile);
   EXPECT_FALSE(load({"--no-eager"}).config.eager);
@@ -180,7 +205,16 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         WrongLine{{"--threads", "abc"}, "2 --threads: 'abc' given; allowed: a whole number from 1 to 4096"},
         WrongLine{{"--threads"}, "2 --threads: no value given; allowed: a whole number from 1 to 4096"},
-        WrongLine{{"--thread", "2"}, "2 --thread is no option; did you mean --threads?"},
+        WrongLine{{"--thraeds", "2"}, "2 --thraeds is no option; did you mean --threads?"},
+        WrongLine{{"-y"}, "2 -y is no option; see prefork --help"},
+        WrongLine{{"--work", "4"},
+                  "2 ambiguous option: --work could match --workers, --worker-class, --worker-connections, "
+                  "--worker-tmp-dir"},
+        WrongLine{{"--threads", "--reload"}, "2 --threads: no value given; allowed: a whole number from 1 to 4096"},
+        WrongLine{{"--threads=", "a:b"}, "2 --threads: '' given; allowed: a whole number from 1 to 4096"},
+        WrongLine{{"--threads", "-1"}, "2 --threads: '-1' given; allowed: a whole number from 1 to 4096"},
+        WrongLine{{"--no-reload=yes"}, "2 --no-reload: 'yes' given; it takes no value"},
+        WrongLine{{""}, "2 APP: '' given; allowed: MODULE, MODULE:NAME or MODULE:FACTORY()"},
         WrongLine{{"--frobnicate"}, "2 --frobnicate is no option; see prefork --help"},
         WrongLine{{"-w", "x", "a:b"}, "2 -w: 'x' given; allowed: a whole number from 1 to 4096, or auto"},
         WrongLine{{"a:b", "c:d"}, "2 'c:d' given after the application a:b; allowed: one application"},
