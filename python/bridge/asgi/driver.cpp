@@ -304,12 +304,15 @@ bool Runner::run_eager(PyRef& coroutine, Conversation& conversation) {
   PyObject* const arguments[] = {nullptr, driver.get(), loop_.get(), context.get(), Py_True};
   PyRef task = PyRef::steal(
       PyObject_Vectorcall(task_type_.get(), arguments + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, task_options_.get()));
-  if (task && !conversation.finished()) conversation.task = std::move(task);
-  if (!task && !conversation.finished()) {
-    if (PyErr_Occurred() != nullptr) conversation.on_finished();
+  if (conversation.finished()) {
+    PyErr_Clear();
+  } else if (task) {
+    conversation.task = std::move(task);
+  } else {
+    conversation.on_finished();
     let_go(*as_driver(driver.get()));
+    PyErr_Clear();
   }
-  PyErr_Clear();
   return true;
 }
 
