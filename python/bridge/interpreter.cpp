@@ -107,6 +107,9 @@ Interpreter::Interpreter(const wire::Settings& settings) {
   config.parse_argv = 0;
   config.install_signal_handlers = 1;
   config.faulthandler = 0;  // after our own handlers are there, so that it chains to them
+#ifdef Py_GIL_DISABLED
+  config.enable_gil = 1;  // threads share what the bridge keeps, and nothing else guards it
+#endif
   check(Py_InitializeFromConfig(&config), &config);
   PyConfig_Clear(&config);
 }

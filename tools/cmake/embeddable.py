@@ -9,6 +9,9 @@ def libraries(config):
     """The places where this interpreter's libpython may lie, shared before static."""
     names = [config("INSTSONAME"), config("LDLIBRARY"), config("LIBRARY")]
     folders = [config("LIBDIR"), os.path.join(config("LIBDIR") or "", config("MULTIARCH") or ""), config("LIBPL")]
+    # An installation that was unpacked elsewhere than where it was built knows that place only.
+    base = os.path.realpath(sys.base_prefix)
+    folders += [os.path.join(base, "lib"), base]
     for name in dict.fromkeys(filter(None, names)):
         if not name.endswith((".so", ".a", ".dylib")) and ".so." not in name:
             continue  # a framework build names a file inside its framework
