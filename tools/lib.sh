@@ -93,7 +93,8 @@ configure() {
     set -- $(printf '%s\n' $known "$@" | sort -u)
   fi
   say "configuring build/$preset"
-  (cd "$PREFORK_ROOT" && logged "configure-$preset" cmake --preset "$preset" ${PREFORK_PYTHON:+-DPREFORK_PYTHON="$PREFORK_PYTHON"})
+  (cd "$PREFORK_ROOT" && logged "configure-$preset" cmake --preset "$preset" ${PREFORK_PYTHON:+-DPREFORK_PYTHON="$PREFORK_PYTHON"} \
+    ${PREFORK_HOST_PYTHONS:+-DPREFORK_HOST_PYTHONS="$PREFORK_HOST_PYTHONS"})
   printf '%s' "$*" >"$stamp"
 }
 

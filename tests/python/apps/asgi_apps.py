@@ -1,8 +1,10 @@
 """ASGI applications of the end-to-end tests. /NAME/ARGUMENT… runs the coroutine NAME of the scope's kind."""
 
 import asyncio
+import gc
 import json
 import os
+import sys
 
 HTTP, WEBSOCKET = {}, {}
 EVENTS = []  # what happened, for /events
@@ -182,6 +184,15 @@ async def idle(scope, receive, send, gate):
 async def sleep(scope, receive, send, seconds):
     await asyncio.sleep(float(seconds))
     await answer(send, b"slept")
+
+
+@http
+async def references(scope, receive, send, *_):
+    """What is alive beside these notes: references of a debug build, blocks of memory of another."""
+    EVENTS.clear()
+    scope["state"]["shared"].clear()
+    gc.collect()
+    await answer(send, getattr(sys, "gettotalrefcount", sys.getallocatedblocks)())
 
 
 @http

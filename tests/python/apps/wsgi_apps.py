@@ -2,11 +2,13 @@
 wsgiref.validate. What an application saw beside its answer goes to the file that note() appends to."""
 
 import ctypes
+import gc
 import hashlib
 import io
 import json
 import os
 import pathlib
+import subprocess
 import sys
 import threading
 import time
@@ -439,6 +441,26 @@ def do_fork(environ, start_response):
     return whole(start_response, b"forked")
 
 
+def do_subprocess(environ, start_response):
+    code = "import json, sys; print(json.dumps([sys.executable, sys.prefix, sys.base_prefix]))"
+    return whole(start_response, subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+
+
+def do_multiprocessing(environ, start_response, method):
+    import multiprocessing
+
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        return whole(start_response, repr(pool.map(abs, [-1, -2, 3])).encode())
+
+
+def do_make_environment(environ, start_response):
+    """Makes an environment as an application's installer would: [its folder, the prefix that its own python has]."""
+    folder = FOLDER / f"inner-{os.getpid()}"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    ran = subprocess.run([str(folder / "bin" / "python"), "-c", "import sys; print(sys.prefix)"], capture_output=True, text=True, check=True)
+    return whole(start_response, json.dumps([str(folder), ran.stdout.strip()]).encode())
+
+
 def do_thread_reads(environ, start_response):
     """The body is read by another thread, as an executor would."""
     body = []
@@ -452,6 +474,12 @@ def do_python(environ, start_response):
     shown = {"executable": sys.executable, "prefix": sys.prefix, "base_prefix": sys.base_prefix, "version": sys.version, "path": sys.path,
              "site": [path for path in sys.path if path.endswith("-packages")], "argv": sys.argv}
     return whole(start_response, json.dumps(shown).encode())
+
+
+def do_references(environ, start_response):
+    """What is alive: references of a debug build, blocks of memory of another."""
+    gc.collect()
+    return whole(start_response, str(getattr(sys, "gettotalrefcount", sys.getallocatedblocks)()).encode())
 
 
 def do_threads(environ, start_response):
