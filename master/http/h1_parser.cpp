@@ -1,6 +1,8 @@
 #include "master/http/h1_parser.hpp"
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "master/http/characters.hpp"
 #include "shm/check.hpp"
@@ -138,14 +140,47 @@ Feed H1Parser::feed_method(std::span<const char>& in) {
   const wire::Method method = wire::find_method(name);
   if (const Refusal refusal = judge_method(name, method, limits_)) return refuse(refusal);
   head.method = static_cast<std::uint8_t>(method);
-  llhttp_ = kAfterMethod;
-  llhttp_.data = this;
-  if (limits_.permit_obsolete_folding) llhttp_set_lenient_headers(&llhttp_, 1);
+  start_llhttp();
   state_ = State::Head;
   return feed_head(in);
 }
 
+void H1Parser::start_llhttp() {
+  llhttp_ = kAfterMethod;
+  llhttp_.data = this;
+  if (limits_.permit_obsolete_folding) llhttp_set_lenient_headers(&llhttp_, 1);
+}
+
 Feed H1Parser::feed_head(std::span<const char>& in) {
+  const std::span<const char> given = in;
+  const Feed fed = feed_head_once(in);
+  return fed == Feed::BadRequest ? first_fault(given) : fed;
+}
+
+// Limits are checked where a span ends, which is also where a buffer ends; what llhttp itself refuses it refuses at its byte. So the
+// fault that is found first depends on how the head was cut. The one to tell is the first in the order of the bytes: a head that is
+// bad is read again byte by byte.
+Feed H1Parser::first_fault(std::span<const char> given) {
+  wire::RequestHead& head = builder_->head;
+  const std::uint32_t after_method = head_at_ + head.method_name.length + 1;
+  std::vector<char> bytes(builder_->data() + after_method, builder_->data() + builder_->size());
+  bytes.insert(bytes.end(), given.begin(), given.end());
+  builder_->truncate(after_method);
+  builder_->fields().clear();
+  head.target = {};
+  facts_ = {};
+  line_done_ = after_cr_ = false;
+  const Refusal found = std::exchange(refusal_, Refusal{});
+  state_ = State::Head;
+  start_llhttp();
+  for (const char& byte : bytes) {
+    std::span<const char> one(&byte, 1);
+    if (feed_head_once(one) == Feed::BadRequest) return Feed::BadRequest;
+  }
+  return refuse(found);
+}
+
+Feed H1Parser::feed_head_once(std::span<const char>& in) {
   if (in.empty()) return Feed::NeedMore;
   buffer_ = in.data();
   buffer_at_ = builder_->size();

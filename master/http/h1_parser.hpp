@@ -6,8 +6,8 @@
 //
 //   Idle --byte--> Method, Head --HeadDone--> Body --BodyPiece…--MessageDone--> Idle       any --BadRequest--> Dead, for ever
 //
-// Invariant: which messages are complete, and whether what follows is refused, does not depend on how the bytes are cut into
-// buffers. A message that breaks a limit and a rule may be refused for either.
+// Invariant: what is said about the bytes of a connection does not depend on how they are cut into buffers. A head with several
+// faults is refused for the first of them, in the order of its bytes; what needs the whole head is judged after that.
 #pragma once
 
 #include <llhttp.h>
@@ -77,6 +77,9 @@ class H1Parser {
   Feed feed_idle(std::span<const char>& in);
   Feed feed_method(std::span<const char>& in);
   Feed feed_head(std::span<const char>& in);
+  Feed feed_head_once(std::span<const char>& in);
+  Feed first_fault(std::span<const char> given);
+  void start_llhttp();
   Feed feed_body(std::span<const char>& in);
   Feed complete_head();
   Feed message_done();

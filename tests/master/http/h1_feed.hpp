@@ -38,11 +38,31 @@ struct Outcome {
   std::vector<Message> messages;
   int status = 0;  // of the refusal
   std::string reason;
-  std::size_t unread = 0;  // bytes left when the parser refused
   bool clean_end = false;  // the client may end its side here
 
+  bool operator==(const Outcome&) const = default;
   bool refused() const { return status != 0; }
 };
+
+// Settings that make every rule reachable with short messages.
+inline Limits limits_from(std::uint8_t choice) {
+  Limits limits;
+  if ((choice & 1) != 0) limits.permit_obsolete_folding = true;
+  if ((choice & 2) != 0) limits.permit_unconventional_http_method = limits.permit_unconventional_http_version = true;
+  if ((choice & 4) != 0) limits.header_map = (choice & 8) != 0 ? HeaderMap::Refuse : HeaderMap::Dangerous;
+  if ((choice & 16) != 0) limits.body = 20;
+  if ((choice & 32) != 0) {
+    limits.request_line = 60;
+    limits.fields = 4;
+    limits.field_size = 40;
+    limits.chunk_line = 12;
+    limits.chunk_extensions = 16;
+    limits.trailer = 24;
+    limits.trailer_fields = 2;
+  }
+  if ((choice & 64) != 0) limits.head = 120;
+  return limits;
+}
 
 inline Message read_head(wire::RequestBuilder& builder, const H1Parser& parser) {
   builder.finish();
@@ -90,7 +110,6 @@ inline Outcome feed_all(std::string_view bytes, const Limits& limits,
       if (feed == Feed::BadRequest) {
         outcome.status = parser.refusal().status;
         outcome.reason = parser.refusal().reason;
-        outcome.unread = bytes.size() + in.size();
         return outcome;
       }
       if (feed == Feed::HeadDone) outcome.messages.push_back(read_head(builder, parser));
