@@ -93,6 +93,10 @@ void Connection::on_writable() {
   if (state_ != State::Closed) give_credit();
 }
 
+void Connection::on_reset() {
+  if (state_ != State::Closed) on_gone();
+}
+
 void Connection::flush() {
   corked_ = false;
   if (state_ == State::Closed) return;

@@ -66,6 +66,7 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   // StreamEvents
   void on_readable() override;
   void on_writable() override;
+  void on_reset() override;
   // ReplySink
   bool on_reply(Exchange& base, const ReplyEvent& event) override;
   void on_failure(Exchange& base, std::uint16_t status, const char* why) override;

@@ -22,6 +22,8 @@ class StreamEvents {
   virtual ~StreamEvents() = default;
   virtual void on_readable() = 0;
   virtual void on_writable() = 0;
+  // The peer has broken the connection while nobody read. Also told when nothing is wanted: a half-close is not.
+  virtual void on_reset() = 0;
 };
 
 class Stream {

@@ -35,16 +35,30 @@ TcpStream::~TcpStream() {
 void TcpStream::on_event(uv_poll_t* handle, int status, int events) {
   auto* stream = static_cast<TcpStream*>(handle->data);
   if (stream == nullptr) return;
-  // An error (status < 0) stops the poll; the read that follows tells it to the owner.
-  if (status < 0) {
+  if (status < 0) {  // an error of the socket; it has stopped the poll
+    const bool reads = (stream->wanted_ & UV_READABLE) != 0;
     stream->wanted_ = 0;
-    return stream->events_.on_readable();
+    // What came before it is read first; the read that fails then tells the owner.
+    return reads ? stream->events_.on_readable() : stream->events_.on_reset();
   }
+  if ((events & UV_PRIORITIZED) != 0) return stream->on_urgent();
   if ((events & UV_WRITABLE) != 0) {
     stream->events_.on_writable();
     if (handle->data == nullptr) return;  // the owner has closed this stream
   }
   if ((events & UV_READABLE) != 0) stream->events_.on_readable();
+}
+
+// Urgent data has no meaning in HTTP and is dropped; left where it is, it would be told again and again. Where there is none a hang-up
+// is what was told: both directions of a unix socket have ended, and nothing more can happen to it.
+void TcpStream::on_urgent() {
+  char byte = 0;
+  if (::recv(fd_, &byte, 1, MSG_OOB | MSG_DONTWAIT) >= 0) return;
+  int error = 0;
+  socklen_t size = sizeof error;
+  ::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size);
+  uv_poll_stop(poll_.get());
+  if (error != 0) events_.on_reset();
 }
 
 IoResult TcpStream::read(std::span<char> into) {
@@ -76,15 +90,14 @@ IoResult TcpStream::send_file(int fd, std::uint64_t offset, std::size_t bytes) {
   return {Io::Done, static_cast<std::size_t>(sent)};
 }
 
+// Errors are told together with anything else that is polled for, so that a reset is seen while nothing is to be read or written.
+// Of what can be polled for, only urgent data never comes: the end of the peer's side would be told all the time.
 void TcpStream::want(bool readable, bool writable) {
-  const int wanted = (readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0);
+  int wanted = (readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0);
+  if (wanted == 0) wanted = UV_PRIORITIZED;
   if (wanted == wanted_) return;
   wanted_ = wanted;
-  if (wanted == 0) {
-    uv_poll_stop(poll_.get());
-  } else {
-    uv_poll_start(poll_.get(), wanted, on_event);
-  }
+  uv_poll_start(poll_.get(), wanted, on_event);
 }
 
 void TcpStream::end_write(Ending how) {

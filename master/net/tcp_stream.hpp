@@ -23,6 +23,7 @@ class TcpStream : public Stream {
 
  private:
   static void on_event(uv_poll_t* handle, int status, int events);
+  void on_urgent();
 
   UvHandle<uv_poll_t> poll_;
   StreamEvents& events_;
