@@ -90,7 +90,6 @@ void Connection::on_readable() {
 void Connection::on_writable() {
   if (state_ == State::Closed) return;
   flush();
-  if (state_ != State::Closed) give_credit();
 }
 
 void Connection::on_reset() {
@@ -104,6 +103,7 @@ void Connection::flush() {
   if (!out_.flush(*stream_)) return on_gone();
   if (state_ == State::WebSocket) websocket_->on_written();
   after_write();
+  if (state_ != State::Closed) give_credit();
 }
 
 // ---------------------------------------------------------------------------------------------------- the end
@@ -215,8 +215,9 @@ void Connection::on_eof() {
     if (exchanges_.empty() && out_.empty()) close_now();
     return;
   }
-  abandon_incomplete();
   state_ = State::HalfClosed;
+  abandon_incomplete();
+  if (state_ == State::Closed) return;
   if (exchanges_.empty() && out_.empty()) return close_now();
   half_close_due_ms_ = site_.loop.now_ms() + kHalfCloseMs;
   for (auto& exchange : exchanges_) {
@@ -238,8 +239,11 @@ void Connection::abandon_incomplete() {
   H1Exchange* exchange = reading_;
   reading_ = nullptr;
   if (exchange == nullptr) return;
-  if (exchange->ended) return;
-  drop_last();
+  if (!exchange->ended) return drop_last();
+  // Answered already, and nothing can follow.
+  exchange->received = true;
+  exchange->plan.keep_alive = false;
+  finish_front();
 }
 
 // Answered, but the rest of its body does not come: the connection ends, and nothing behind is taken for a request.

@@ -60,6 +60,18 @@ TEST_F(ConnectionTest, AHalfClosedClientIsAnswered) {
   EXPECT_FALSE(reset);
 }
 
+TEST_F(ConnectionTest, AClientThatEndsItsSideInsideABodyThatIsAnsweredAlreadyIsLetGo) {
+  site.buffers.collect = false;
+  send("POST / HTTP/1.1\r\nHost: example\r\nContent-Length: 1000\r\n\r\nbegin");
+  ASSERT_TRUE(until_started(1));
+  ASSERT_TRUE(answer(0, "early"));
+  ASSERT_TRUE(until_received("early"));
+  ::shutdown(client.get(), SHUT_WR);
+  ASSERT_TRUE(until_closed());
+  EXPECT_FALSE(reset);
+  ASSERT_TRUE(until([&] { return site.connections() == 0; }));
+}
+
 TEST_F(ConnectionTest, AClientThatIsGoneCancelsWhatRuns) {
   send(get("/1"));
   ASSERT_TRUE(until_started(1));
@@ -168,6 +180,38 @@ TEST_F(ConnectionTest, ABrokenOffChunkedReplyHasNoLastChunk) {
   EXPECT_EQ(received.find("\r\n0\r\n"), std::string::npos) << received;
 }
 
+TEST_F(ConnectionTest, AReplyThatIsBrokenOffTakesNoByteFromThoseBeforeIt) {
+  send(get("/1") + get("/2"));
+  ASSERT_TRUE(until_started(2));
+  const std::string large(15'000, 'x');
+  ASSERT_TRUE(worker.reply(started[0], 200, "", 0, std::to_string(40 * large.size())));
+  std::size_t sent = 0;
+  for (int turns = 0; sent < 40 && turns < 10'000; ++turns) {  // the client reads nothing of it yet
+    if (worker.body(started[0], large, sent == 39 ? wire::kEnd : 0)) ++sent;
+    turn();
+  }
+  ASSERT_EQ(sent, 40U);
+  ASSERT_TRUE(worker.reply(started[1], 200, "begun", 0));
+  ASSERT_TRUE(worker.body(started[1], "", wire::kEnd | wire::kAbort));
+  for (int turns = 0; turns < 20; ++turns) turn();
+  ASSERT_TRUE(until_closed());
+  EXPECT_FALSE(reset);
+  EXPECT_NE(received.find(large + "HTTP/1.1 200"), std::string::npos) << received.size();
+  EXPECT_GT(received.size(), 40 * large.size());
+  EXPECT_TRUE(received.ends_with("5\r\nbegun\r\n")) << received.substr(received.size() - 100);
+}
+
+TEST_F(ConnectionTest, AReplyThatOnlyTheEndOfTheConnectionEndsIsBrokenOffByAReset) {
+  connect_tcp();
+  send("GET / HTTP/1.0\r\n\r\n");
+  ASSERT_TRUE(until_started(1));
+  ASSERT_TRUE(worker.reply(started[0], 200, "begun", 0));
+  ASSERT_TRUE(until_received("begun"));
+  ASSERT_TRUE(worker.body(started[0], "", wire::kEnd | wire::kAbort));
+  ASSERT_TRUE(until_closed());
+  EXPECT_TRUE(reset);
+}
+
 TEST_F(ConnectionTest, AReplyShorterThanItsLengthEndsTheConnection) {
   send(get("/1") + get("/2"));
   ASSERT_TRUE(until_started(2));
@@ -261,6 +305,23 @@ TEST_F(ConnectionTest, ASlowReaderStopsTheWorkersCreditAndGetsEveryByte) {
       until([&] { return received.size() > text.size() && received.ends_with(text.substr(text.size() - 100)); }));
   EXPECT_TRUE(received.ends_with(text));
   EXPECT_GT(credits, 0U);
+}
+
+TEST_F(ConnectionTest, AReplyThatWaitedItsTurnGetsCreditForWhatItsWindowHeld) {
+  site.buffers.reply_memory = 32 * 1024;
+  send(get("/1") + get("/2"));
+  ASSERT_TRUE(until_started(2));
+  ASSERT_TRUE(worker.reply(started[1], 200, "", 0));
+  ASSERT_TRUE(worker.body(started[1], std::string(16 * 1024, 'x')));
+  ASSERT_TRUE(worker.body(started[1], std::string(16 * 1024, 'x')));
+  settle();
+  EXPECT_TRUE(told.empty());
+  ASSERT_TRUE(answer(0, "first"));
+  EXPECT_TRUE(until([&] {
+    return std::any_of(told.begin(), told.end(), [&](const Record& record) {
+      return record.kind == wire::Kind::Credit && record.slot == started[1].slot;
+    });
+  }));
 }
 
 TEST_F(ConnectionTest, AReplyThatIsNotHttpLeavesNothingForTheNextRequest) {
