@@ -33,7 +33,8 @@ Exchange::Read Exchange::read_body(std::span<const std::byte>& piece) {
       result = Read::End;
       return true;
     }
-    body_broken_ = stream->body_aborted || stream->cancelled;
+    // Behind the end of its reply a request is over for the master too: it sends no more, and asking would name what is not in flight.
+    body_broken_ = stream->body_aborted || stream->cancelled || ended_;
     if (body_broken_) return true;
     // Half a window at a time: the master never idles for want of credit, and few Credit records cross.
     if (granted_ <= body_window_ / 2) {

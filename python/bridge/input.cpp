@@ -18,7 +18,7 @@ void Input::begin(worker::Exchange& exchange) {
 
 Input::Piece Input::fetch() {
   while (piece_.empty()) {
-    if (ended_) return Piece::End;
+    if (ended_ || left_ == 0) return Piece::End;
     if (exchange_ == nullptr || failed_) {
       PyErr_SetString(PyExc_OSError, failed_ ? "the request's body broke off" : "the request is over");
       return Piece::Failed;

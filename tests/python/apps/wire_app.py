@@ -22,7 +22,21 @@ def app(environ, start_response):
     elif path.startswith("/chunks/"):
         start_response(status, [])
         return iter([b"abc", b"def"])
+    elif path == "/late":
+        return late(environ, start_response)
     elif path != "/":
         status, body = "404 Not Found", b"not here"
     start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     return [body]
+
+
+def late(environ, start_response):
+    """Says all that it has to say, and only then reads the request's body."""
+    start_response("200 OK", [("Content-Length", "4")])
+    yield b"late"
+    try:
+        while environ["wsgi.input"].read(10_000):
+            pass
+    except OSError:
+        with open(os.path.join(os.environ["PREFORK_TEST"], "journal"), "a") as journal:
+            journal.write("broken off\n")
