@@ -2,12 +2,14 @@
 
 import os
 import pathlib
+import time
 
 import prefork
 from prefork import native, on_worker_start, on_worker_stop, shared, state
 
 NOTES = pathlib.Path(os.environ.get("PREFORK_TEST", "/tmp"))
 hits = shared.counter("hits")
+met = shared.counter("met")
 value = shared.value("value", size=2000)
 
 
@@ -81,7 +83,14 @@ def answer(path):
         return "%r %d" % value.read()
     if name == "pid":
         return state.pid
+    if name == "meet":  # until so many requests are here at once: each in a worker of its own
+        met.add()
+        deadline = time.monotonic() + 60
+        while met.value < int(argument) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        return os.getpid()
     if name == "forever":
+        note(f"forever {os.getpid()}")
         while True:
             hits.add()
             value.set(b"z" * 2000)
