@@ -124,7 +124,7 @@ bool Connection::wants_input() const {
     case State::Open: break;
   }
   if (!leftover_.empty()) return false;
-  const bool body_waits = reading_ != nullptr && reading_->body &&
+  const bool body_waits = reading_ != nullptr && !reading_->ended && reading_->body &&
                           reading_->body->size() > site_.buffers.request_memory && !reading_->body_whole &&
                           (reading_->submitted || reading_->body->full());
   return !body_waits;

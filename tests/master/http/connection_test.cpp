@@ -72,6 +72,29 @@ TEST_F(ConnectionTest, AClientThatEndsItsSideInsideABodyThatIsAnsweredAlreadyIsL
   ASSERT_TRUE(until([&] { return site.connections() == 0; }));
 }
 
+TEST_F(ConnectionTest, ABodyThatNobodyReadsDoesNotStandInTheWayOfTheNextRequest) {
+  site.buffers.collect = false;
+  site.buffers.request_memory = 64 * 1024;
+  const std::string all = post("/1", std::string(300'000, 'x')) + get("/2");
+  std::size_t sent = 0;
+  const auto send_more = [&] {
+    const auto took = ::send(client.get(), all.data() + sent, all.size() - sent, MSG_NOSIGNAL);
+    if (took > 0) sent += static_cast<std::size_t>(took);
+    return sent == all.size();
+  };
+  int refused = 0;
+  ASSERT_TRUE(until([&] {
+    const auto before = sent;
+    (void)send_more();
+    refused = sent == before ? refused + 1 : 0;
+    return started.size() == 1 && refused > 50;
+  }));
+  ASSERT_TRUE(answer(0, "early"));
+  ASSERT_TRUE(until([&] { return send_more() && started.size() == 2; })) << sent;
+  ASSERT_TRUE(answer(1, "second"));
+  ASSERT_TRUE(until_received("second"));
+}
+
 TEST_F(ConnectionTest, AClientThatIsGoneCancelsWhatRuns) {
   send(get("/1"));
   ASSERT_TRUE(until_started(1));

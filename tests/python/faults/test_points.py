@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import threading
 
 import pytest
@@ -82,12 +83,12 @@ def test_a_worker_that_stumbles_costs_at_most_what_it_had_started(serve, tmp_pat
 
 
 def _disturb(server):
-    """What makes the master pass the points that a plain request does not: a body in pieces, a bad request, a slow reader, a reload and a
-    worker's death. A master that dies of it ends the connections."""
+    """What makes the master pass the points that a plain request does not: a body in pieces, a bad request, a slow reader, a slow request
+    with quick ones behind it, a reload and a worker's death. A master that dies of it ends the connections."""
     with contextlib.suppress(OSError), server.connect() as client:
         client.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
-        for _ in range(4):
-            client.sendall(b"5\r\nhello\r\n")
+        for _ in range(4):  # more than goes along with a head, and than is kept in memory
+            client.sendall(b"%x\r\n%s\r\n" % (100_000, bytes(100_000)))
         client.sendall(b"0\r\n\r\n")
         client.recv(4096)
     with contextlib.suppress(OSError), server.connect() as client:
@@ -97,6 +98,12 @@ def _disturb(server):
         client.sendall(b"GET /len/9000000 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         client.recv(1)
         server.get("/")
+        while client.recv(1 << 20):
+            pass
+    with contextlib.suppress(OSError), server.connect() as client:
+        quick = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+        client.sendall(200 * quick + (b"GET /sleep/0.1 HTTP/1.1\r\nHost: x\r\n\r\n" + 15 * quick) * 3)
+        client.shutdown(socket.SHUT_WR)
         while client.recv(1 << 20):
             pass
     with contextlib.suppress(OSError):
