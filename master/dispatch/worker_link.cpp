@@ -1,5 +1,6 @@
 #include "master/dispatch/worker_link.hpp"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,6 +23,12 @@ constexpr std::uint64_t kStuckIdleNs =
 constexpr std::uint64_t kMostPatienceNs = 2'000'000'000;
 constexpr std::size_t kRecordsPerTurn = 512;
 constexpr std::size_t kBodyPiece = 64 * 1024;
+
+// Reading anything else could keep the loop waiting.
+bool is_file(int fd) {
+  struct stat facts {};
+  return fd >= 0 && ::fstat(fd, &facts) == 0 && S_ISREG(facts.st_mode);
+}
 
 }  // namespace
 
@@ -422,7 +429,7 @@ bool WorkerLink::read_event(Slot& slot, const shm::Record& record, http::ReplyEv
     case wire::Kind::File:
       if (!wire::read_record(record.payload, event.file)) return refuse("a File record is cut");
       event.file_fd = descriptors_.take(event.file.serial).release();
-      return event.file_fd >= 0 || refuse("a File record names no descriptor");
+      return is_file(event.file_fd) || refuse("a File record names no descriptor of a file");
     default: return refuse("a record of unknown kind");
   }
 }

@@ -30,6 +30,7 @@ void H1Exchange::reset_h1() {
   framer = {};
   keep_alive = true;
   expects_continue = received = submitted = head_written = trailers_written = ended = cut = stalled = false;
+  early_files.clear();
   if (early.capacity() > 64 * 1024) {
     std::vector<char>().swap(early);
   } else {

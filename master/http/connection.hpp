@@ -39,10 +39,18 @@ struct H1Exchange : Exchange {
   bool submitted = false;
   bool head_written = false;
   bool trailers_written = false;
-  bool ended = false;       // nothing more will be written for it
-  bool stalled = false;     // its body broke off for the application; the client may still be there
-  bool cut = false;         // its reply is broken off: the connection ends here
-  std::vector<char> early;  // what is ready before its turn
+  bool ended = false;    // nothing more will be written for it
+  bool stalled = false;  // its body broke off for the application; the client may still be there
+  bool cut = false;      // its reply is broken off: the connection ends here
+  // What is ready before its turn: bytes, and the files behind the first `at` of them.
+  struct EarlyFile {
+    std::size_t at;
+    shm::UniqueFd fd;
+    std::uint64_t offset;
+    std::uint64_t length;
+  };
+  std::vector<char> early;
+  std::vector<EarlyFile> early_files;
 
   bool handshake() const { return (request.head.flags & wire::kWebSocket) != 0; }
   void reset_h1();
@@ -114,7 +122,8 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   bool write_interim(H1Exchange& exchange, const ReplyEvent& event);
   bool write_trailer_section(H1Exchange& exchange, const ReplyEvent& event);
   bool write_file(H1Exchange& exchange, const ReplyEvent& event);
-  bool read_file_early(H1Exchange& exchange, int fd, std::uint64_t offset, const BodyFramer::Piece& framed);
+  void put_file(shm::UniqueFd fd, std::uint64_t offset, std::uint64_t length);
+  void put_early(H1Exchange& exchange);
   void write_whole(H1Exchange& exchange, std::uint16_t status, std::string_view content_type, std::string_view body,
                    std::string_view extra);
   void finish_own(H1Exchange& exchange, std::uint16_t status, bool keep_alive, std::span<const char> bytes);

@@ -261,33 +261,40 @@ bool Connection::write_file(H1Exchange& exchange, const ReplyEvent& event) {
   if (!exchange.head_written) return false;
   const auto framed = exchange.framer.put(event.file.length, event.end);
   exchange.body_bytes_sent += framed.take;
-  if (!is_front(exchange)) {
-    // Rare: a file behind another reply of the same connection is read into that reply's own buffer.
-    return read_file_early(exchange, fd.get(), event.file.offset, framed);
-  }
   more_follows_ = false;
-  flush_gathered();
   const auto prefix = piece_of(framed.prefix());
   if (prefix.iov_len != 0) put(exchange, {&prefix, 1});
-  if (!out_.write_file(*stream_, std::move(fd), event.file.offset, framed.take)) broken_ = true;
+  if (is_front(exchange)) {
+    put_file(std::move(fd), event.file.offset, framed.take);
+  } else {
+    exchange.early_files.push_back({exchange.early.size(), std::move(fd), event.file.offset, framed.take});
+  }
   const auto suffix = piece_of(framed.suffix);
   if (suffix.iov_len != 0) put(exchange, {&suffix, 1});
   return true;
 }
 
-bool Connection::read_file_early(H1Exchange& exchange, int fd, std::uint64_t offset, const BodyFramer::Piece& framed) {
-  auto& early = exchange.early;
-  early.insert(early.end(), framed.prefix().begin(), framed.prefix().end());
-  const auto at = early.size();
-  early.resize(at + framed.take);
-  std::size_t got = 0;
-  while (got < framed.take) {
-    const ssize_t read = ::pread(fd, early.data() + at + got, framed.take - got, static_cast<off_t>(offset + got));
-    if (read <= 0) return false;
-    got += static_cast<std::size_t>(read);
+void Connection::put_file(shm::UniqueFd fd, std::uint64_t offset, std::uint64_t length) {
+  flush_gathered();
+  if (state_ == State::Closed) return;
+  if (!out_.write_file(*stream_, std::move(fd), offset, length)) broken_ = true;
+}
+
+// A reply whose turn has come: what was ready before.
+void Connection::put_early(H1Exchange& exchange) {
+  const auto put_bytes = [&](std::size_t from, std::size_t to) {
+    const iovec piece{exchange.early.data() + from, to - from};
+    if (piece.iov_len != 0) put(exchange, {&piece, 1});
+  };
+  std::size_t written = 0;
+  for (auto& file : exchange.early_files) {
+    put_bytes(written, file.at);
+    written = file.at;
+    put_file(std::move(file.fd), file.offset, file.length);
   }
-  early.insert(early.end(), framed.suffix.begin(), framed.suffix.end());
-  return true;
+  put_bytes(written, exchange.early.size());
+  exchange.early.clear();
+  exchange.early_files.clear();
 }
 
 void Connection::end_reply(H1Exchange& exchange, bool aborted) {
@@ -412,10 +419,8 @@ void Connection::finish_front() {
     }
     if (exchanges_.empty()) break;
     H1Exchange& next = *exchanges_.front();
-    if (!next.early.empty()) {
-      const iovec piece{next.early.data(), next.early.size()};
-      put(next, {&piece, 1});
-      next.early.clear();
+    if (!next.early.empty()) {  // its head at least, when anything is ready
+      put_early(next);
       give_credit();  // nobody else does where the socket takes it all
     }
     if (continue_due_) send_continue();

@@ -30,7 +30,7 @@ PyRef new_scope(Port& port, asgi::Conversation* conversation);
 
 // On a thread an object serves request after request as long as the application keeps none: end_request() says whether it can.
 void begin_request(PyObject* request, Port& port);
-[[nodiscard]] bool end_request(PyObject* request);
+[[nodiscard]] bool end_request(PyObject* self);
 
 // Attributes that Request and Scope share.
 PyObject* request_method(PyObject* self, void*);

@@ -2,6 +2,9 @@
 // a test decides what has been claimed, answered or left in the ring. And Client, who asks for one request and keeps what came.
 #pragma once
 
+#include <sys/socket.h>
+
+#include <array>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -10,6 +13,7 @@
 
 #include "master/dispatch/dispatcher.hpp"
 #include "shm/channel.hpp"
+#include "shm/packet.hpp"
 
 namespace prefork::fake {
 
@@ -77,8 +81,8 @@ class Worker {
       : bell_(shm::make_bell()),
         master_bell_(shm::make_bell()),
         link_(std::make_unique<dispatch::WorkerLink>(dispatcher, shm::Region::create(shm::Layout(geometry).total),
-                                                     geometry, master_bell_.wait.get(), bell_.signal_fd(), -1,
-                                                     dispatch::WorkerIdentity{1, 0, 0, 4711})),
+                                                     geometry, master_bell_.wait.get(), bell_.signal_fd(),
+                                                     side_.master.get(), dispatch::WorkerIdentity{1, 0, 0, 4711})),
         end_(shm::Parts(link_->region().bytes(), geometry), bell_.wait.get(), master_bell_.signal_fd()) {
     dispatcher.add(*link_);
   }
@@ -145,7 +149,29 @@ class Worker {
     return true;
   }
 
+  // A piece of a body out of a file, or of whatever else the descriptor is.
+  bool file(const Record& to, int fd, std::uint64_t length, std::uint16_t flags = wire::kEnd) {
+    const std::uint32_t serial = ++last_serial_;
+    const std::string_view number(reinterpret_cast<const char*>(&serial), sizeof serial);
+    const wire::FileRecord record{0, length, serial, 0};
+    return shm::send_packet(side_.worker.get(), number, {&fd, 1}) &&
+           send(wire::Kind::File, flags, to.slot, to.generation,
+                {reinterpret_cast<const char*>(&record), sizeof record});
+  }
+
  private:
+  struct Side {
+    Side() {
+      std::array<int, 2> ends{};
+      PREFORK_CHECK(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) == 0, "a socket pair");
+      master.reset(ends[0]);
+      worker.reset(ends[1]);
+    }
+    shm::UniqueFd master, worker;
+  };
+
+  std::uint32_t last_serial_ = 0;
+  Side side_;
   shm::BellFds bell_;
   shm::BellFds master_bell_;
   std::unique_ptr<dispatch::WorkerLink> link_;
