@@ -19,7 +19,7 @@ void leave_stops_to_master();
 void use_hooks(Hooks& hooks);
 
 // What TERM calls, and QUIT too before it unwinds the main thread; at most one at a time. Empty: TERM exits at once.
-void on_stop(std::function<void()> stop);
+void on_stop(std::function<void()> function);
 
 // The main thread must unwind: QUIT has come.
 bool quitting();

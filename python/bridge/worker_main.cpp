@@ -114,7 +114,7 @@ void show_title(const wire::Settings& settings, bool mold) {
   const std::string title = std::string(mold ? "prefork: mold [" : "prefork: worker [") +
                             std::string(settings.get("proc_name", "prefork")) + "]";
   std::memset(title_start, 0, title_room);
-  std::memcpy(title_start, title.data(), std::min(title.size(), title_room));
+  std::copy_n(title.data(), std::min(title.size(), title_room), title_start);
 }
 
 int fork_and_serve(const worker::Attachment& own, const wire::Settings& settings,
