@@ -185,10 +185,15 @@ ConfigFile located(const std::string& location, const std::string& directory) {
     }
     return file;
   }
+  if (location == "python:")
+    throw ConfigError("'python:' given for the configuration file; allowed: PATH, file:PATH or python:MODULE", 1);
   if (location.starts_with("python:")) return {"module", location.substr(7), location, {}, {}};
   file.kind = "file";
   file.shown = location.starts_with("file:") ? location.substr(5) : location;
   file.path = (fs::path(directory) / file.shown).lexically_normal().string();
+  if (file.shown.empty() || fs::is_directory(file.path))
+    throw ConfigError("'" + location + "' given for the configuration file; allowed: PATH, file:PATH or python:MODULE",
+                      1);
   if (!fs::exists(file.path)) throw ConfigError(file.shown + ": there is no such configuration file", 1);
   return file;
 }

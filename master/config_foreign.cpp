@@ -59,6 +59,17 @@ const ForeignFlag kForeignFlags[] = {
        result.assignments.emplace_back("max_worker_rss", value + "M");
        return "the setting max_worker_rss, in MiB";
      }},
+    {"--http2", false, "uvicorn",
+     [](const std::string& value, Result& result) -> std::string {
+       if (value == "true") result.refusal = "prefork speaks HTTP/1.1, leave HTTP/2 to the proxy in front";
+       return "requests are always HTTP/1.1";
+     }},
+    {"--ssl-keyfile-password", true, "uvicorn and granian",
+     [](const std::string&, Result& result) -> std::string {
+       result.refusal = "prefork does not speak TLS yet; end it in the proxy in front";
+       return {};
+     }},
+    {"--reset-contextvars", false, "uvicorn", no_need},
     {"--use-colors", false, "uvicorn", no_need},
     {"--h11-max-incomplete-event-size", true, "uvicorn",
      [](const std::string& value, Result& result) -> std::string {

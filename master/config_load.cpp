@@ -127,6 +127,12 @@ class Loader {
 
 bool names_control_command(const std::string& word) { return word == "reload" || word == "stop" || word == "status"; }
 
+// "" when it was removed since, as a deploy may do: absolute paths still work there.
+std::string launch_directory() {
+  std::error_code gone;
+  return std::filesystem::current_path(gone).string();
+}
+
 }  // namespace
 
 int exit_code_of(std::string_view origin) {
@@ -148,7 +154,7 @@ CommandLine load_config(int argc, const char* const* argv, Environment environme
     line.control = parse_control_command(arguments, environment);
     return line;
   }
-  return Loader(std::move(arguments), std::move(environment), std::filesystem::current_path().string()).load();
+  return Loader(std::move(arguments), std::move(environment), launch_directory()).load();
 }
 
 CommandLine reload_config(const CommandLine& current) {

@@ -88,6 +88,8 @@ class Resolver {
 
   void places() {
     const std::string given_directory = config_.chdir;
+    if (line_.launch_directory.empty() && !given_directory.starts_with('/'))
+      throw ConfigError("the current directory is not there any more; --chdir names another by its absolute path", 1);
     config_.chdir = (fs::path(line_.launch_directory) / given_directory).lexically_normal().string();
     if (config_.chdir.size() > 1 && config_.chdir.ends_with('/')) config_.chdir.pop_back();
     if (!given_directory.empty() && !fs::is_directory(config_.chdir))
@@ -112,12 +114,16 @@ class Resolver {
              "'" + config_.builtin_app + "' given beside the application '" + config_.app + "'; allowed: one of them");
     const std::string module = config_.app.substr(0, config_.app.find(':'));
     if (module.ends_with(".py") || module.find('/') != std::string::npos) {
+      const auto colon = config_.app.find(':');
+      const std::string attribute = colon == std::string::npos ? ":application" : config_.app.substr(colon);
+      if (module.starts_with('/') || module.find("..") != std::string::npos)
+        refuse("wsgi_app", "'" + config_.app + "' given, which is a file; did you mean '" +
+                               fs::path(module).stem().string() + attribute + "' with --chdir " +
+                               fs::path(module).parent_path().string() + "?");
       std::string name = module.ends_with(".py") ? module.substr(0, module.size() - 3) : module;
       while (name.starts_with("./")) name.erase(0, 2);
       for (char& c : name) c = c == '/' ? '.' : c;
-      const auto colon = config_.app.find(':');
-      refuse("wsgi_app", "'" + config_.app + "' given, which is a file; did you mean '" + name +
-                             (colon == std::string::npos ? ":application" : config_.app.substr(colon)) + "'?");
+      refuse("wsgi_app", "'" + config_.app + "' given, which is a file; did you mean '" + name + attribute + "'?");
     }
     if (!given("default_proc_name") && !config_.app.empty()) config_.default_proc_name = config_.app;
   }

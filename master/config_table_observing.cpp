@@ -176,7 +176,8 @@ const Setting kMetricsSettings[] = {
      .flags = "--enable-backlog-metric",
      .field = &Config::enable_backlog_metric,
      .compat = Compat::Should,
-     .help = "Send the number of connections in the kernel's backlog to statsd."},
+     .help = "Send the number of requests that wait for a worker to statsd, as gunicorn.backlog: here they wait in the "
+             "master's queue and not in the kernel's."},
 };
 
 }  // namespace

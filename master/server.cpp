@@ -65,6 +65,7 @@ int Server::run() {
   for (const Notice& notice : line_.notices) say(notice);
   start_hooks(config_);
   if (preloads()) supervisor_.form_mold();
+  run_size_hook(supervisor_.workers(), {});
   run_starting_hook();
   doors_.open(config_, inherited_.sockets);
   admin_.open(config_);
@@ -74,8 +75,7 @@ int Server::run() {
   look_after_files();
   watch_signals();
   if (preloads()) run_hook("when_ready");  // as gunicorn: what it leaves behind is there in the workers
-  run_size_hook(supervisor_.workers(), {});
-  watch_files();  // first: what changes while the first workers start counts
+  watch_files();                           // first: what changes while the first workers start counts
   supervisor_.start();
   loop_.run();
   files_.reset();

@@ -61,24 +61,24 @@ void put_first(PyObject* path, std::string_view entry) {
   require(text && PyList_Insert(path, 0, text.get()) == 0, "sys.path");
 }
 
-// sys.path[0] is the folder that the server was started in or told to go to; --pythonpath comes before what follows it.
+// As gunicorn: the folder that the server was started in or told to go to comes first, and then each entry of --pythonpath
+// before everything, so that the last of them wins.
 void set_path(const wire::Settings& settings) {
   PyObject* path = PySys_GetObject("path");
   require(path != nullptr && PyList_Check(path), "sys.path is not a list");
-  std::vector<std::string_view> entries;
-  std::string_view rest = settings.get("pythonpath");
-  while (!rest.empty()) {
-    const auto comma = rest.find(',');
-    if (comma != 0) entries.push_back(rest.substr(0, comma));
-    rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
-  }
-  for (std::size_t i = entries.size(); i-- > 0;) put_first(path, entries[i]);
   std::string folder(settings.get("chdir"));
   if (folder.empty()) {
     char here[PATH_MAX];
     folder = ::getcwd(here, sizeof here) != nullptr ? here : ".";
   }
   put_first(path, folder);
+  std::string_view rest = settings.get("pythonpath");
+  while (!rest.empty()) {
+    const auto comma = rest.find(',');
+    const std::string_view entry = rest.substr(0, comma);
+    if (!entry.empty()) put_first(path, entry.front() == '/' ? std::string(entry) : folder + "/" + std::string(entry));
+    rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
+  }
 }
 
 }  // namespace

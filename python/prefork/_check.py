@@ -14,12 +14,12 @@ import traceback
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-def _main(_directory, pythonpath, app, factory):
+def _main(directory, pythonpath, app, factory):
     sys.path.insert(0, _PACKAGE)
     from prefork import _boot
 
     del sys.path[0]
-    sys.path[1:1] = [folder for folder in pythonpath.split(",") if folder]
+    sys.path[:0] = [os.path.join(directory, folder) for folder in reversed(pythonpath.split(",")) if folder]
     sys.argv = ["prefork", app]
     try:
         _boot.load_application(app, factory == "1")

@@ -158,11 +158,19 @@ def _failure(kind, path, error):
     return ["<error>", str(line or 0), reason, details]
 
 
+def _encoded(text):
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half a surrogate pair is no text that a setting could have
+        return text.encode("utf-8", "backslashreplace")
+
+
 def _main(kind, path, directory):
     # What the file prints must not get among the data.
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    os.chdir(directory)
+    if directory:  # "" when it was removed since
+        os.chdir(directory)
     sys.path[0] = directory
     sys.dont_write_bytecode = True
     sys.argv = ["prefork"]
@@ -173,7 +181,7 @@ def _main(kind, path, directory):
         records.append(_failure(kind, path, error))
     for record in records:
         for field in record:
-            output.write(field.replace("\0", "").encode("utf-8", "surrogateescape") + b"\0")
+            output.write(_encoded(field.replace("\0", "")) + b"\0")
     output.close()
     sys.stdout.flush()
     sys.stderr.flush()

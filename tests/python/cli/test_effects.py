@@ -27,7 +27,7 @@ def test_environment_and_paths_reach_the_workers(serve, tmp_path):
     server = serve(APP, "-e", "DROPIN_TEST=set", "--chdir", folder, "--pythonpath", "/first,/second")
     seen = environ(server)
     assert seen["_env"] == "set" and seen["_cwd"] == str(folder)
-    assert seen["_path"] == [str(folder), "/first", "/second"]
+    assert seen["_path"] == ["/second", "/first", str(folder)]
 
 
 def test_root_path_is_script_name(serve):

@@ -54,7 +54,7 @@ def test_all_hooks_run_in_order(serve, tmp_path):
     assert server.stop() == 0
     seen = notes(tmp_path)
     kinds = [line.split()[0] for line in seen]
-    assert seen[0] == "on_starting 1 127.0.0.1"
+    assert seen[:2] == ["nworkers_changed 1 None", "on_starting 1 127.0.0.1"]
     assert kinds.index("pre_fork") < kinds.index("post_fork") < kinds.index("post_worker_init") < kinds.index("when_ready")
     assert "post_fork True True" in seen and "when_ready 1 1" in seen and "nworkers_changed 1 None" in seen
     exits = [line.split()[1] for line in seen if line.startswith("worker_exit")]

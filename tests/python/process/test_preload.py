@@ -326,7 +326,7 @@ def test_hooks_run_where_the_workers_come_from_and_what_they_leave_is_there_in_w
     assert facts(server)["seen"] == ["on_reload", 3]
     assert server.stop() == 0
     seen = notes()
-    assert seen[:2] == ["on_starting True", "when_ready True"]
+    assert seen[:3] == ["nworkers_changed 1 None", "on_starting True", "when_ready True"]
     assert "nworkers_changed 1 None" in seen and "nworkers_changed 2 1" in seen and "on_reload True" in seen
     assert [line for line in seen if line.startswith("post_fork")] == ["post_fork False True True True 1"] * 2 + ["post_fork False True True True 0"]
     assert len([line for line in seen if line.startswith("child_exit True")]) == 3
