@@ -33,6 +33,7 @@ PyObject* on_term(PyObject*, PyObject*) {
   stop_came = true;
   if (stop) {
     stop();
+    if (PyErr_Occurred() != nullptr) return nullptr;
     Py_RETURN_NONE;
   }
   PyErr_SetNone(PyExc_SystemExit);  // still starting: nothing to finish

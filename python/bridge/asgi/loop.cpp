@@ -113,6 +113,8 @@ void Loop::beat() {
 
 void Loop::stop() {
   stopping_ = true;
+  if (!loop_)
+    return PyErr_SetNone(PyExc_SystemExit);  // still in the application's startup, which may wait for anything
   shm::signal_bell(context_.channel().own_bell.fd());
 }
 

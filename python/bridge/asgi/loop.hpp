@@ -25,7 +25,7 @@ class Loop {
   // False with the error set.
   [[nodiscard]] bool start(PyRef loop, std::unique_ptr<Caller> caller, PyRef call_awaitable);
 
-  // Finishes what is started, then stops the event loop. From a signal handler of Python's.
+  // Finishes what is started, then stops the event loop; before start() sets SystemExit. From a signal handler of Python's.
   void stop();
   void give_up();  // takes nothing more; what is started is left as it is
   bool ended() const { return ended_; }

@@ -337,16 +337,17 @@ Step HttpConversation::flush() {
 }
 
 void HttpConversation::conclude(bool failed) {
-  if (response_.complete()) return;  // what is left of it goes when there is room
+  if (response_.complete()) return;               // what is left of it goes when there is room
+  const bool told_of_end = stream().half_closed;  // it may well leave it at that
   if (response_.head_out()) {
-    if (!failed) {
+    if (!failed && !told_of_end) {
       log(Level::Error,
           std::string(interface_name()) + " application returned without completing its response: " + description());
     }
     response_.drop();
     return break_off();
   }
-  if (!failed)
+  if (!failed && !told_of_end)
     log(Level::Error, std::string(interface_name()) + " application returned without a response: " + description());
   response_.replace_by(quitting() ? 503 : 500);
   if (flush() == Step::Error) PyErr_Clear();

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 from support.server import APPS, PATIENCE, free_port, until
-from test_websocket import CLOSE, TEXT, Client
+from support.websocket import CLOSE, TEXT, Client
 
 pytest.importorskip("uvicorn")
 pytest.importorskip("httptools")

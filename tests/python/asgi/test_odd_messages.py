@@ -5,7 +5,7 @@ import json
 import asgi_odd
 import pytest
 from support.server import until
-from test_websocket import CLOSE, TEXT, connect
+from support.websocket import CLOSE, TEXT, connect
 from test_websocket_ends import code_of
 
 

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 from support.server import until
-from test_websocket import CLOSE, TEXT, connect
+from support.websocket import CLOSE, TEXT, connect
 from test_websocket_ends import code_of
 
 DEATH = "(?i)worker.*(killed|signal|SIGKILL|died|exited)|Error handling request|WORKER TIMEOUT|Fatal Python error|Worker aborted"

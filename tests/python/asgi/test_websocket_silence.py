@@ -5,8 +5,9 @@ import struct
 
 import pytest
 from support.server import until
-from test_websocket import CLOSE, TEXT, connect, events
-from test_websocket_ends import PING, PONG, code_of
+from support.websocket import CLOSE, PING, PONG, TEXT, connect
+from test_websocket import events
+from test_websocket_ends import code_of
 
 
 def sockets_of(server):
