@@ -65,7 +65,53 @@ std::string folder_of(fs::path path) {
   return path.empty() ? "." : path.string();
 }
 
+// Name by name; ** is any number of folders, none included, whose names do not begin with a dot.
+bool matches_deep(fs::path::const_iterator pattern, fs::path::const_iterator pattern_end, fs::path::const_iterator path,
+                  fs::path::const_iterator path_end) {
+  for (; pattern != pattern_end && *pattern != "**"; ++pattern, ++path) {
+    if (path == path_end || ::fnmatch(pattern->c_str(), path->c_str(), FNM_PERIOD) != 0) return false;
+  }
+  if (pattern == pattern_end) return path == path_end;
+  const auto rest = std::next(pattern);
+  if (rest == pattern_end) return true;
+  for (;; ++path) {
+    if (matches_deep(rest, pattern_end, path, path_end)) return true;
+    if (path == path_end || path->string().starts_with(".")) return false;
+  }
+}
+
+void note_deep_pattern(const fs::path& pattern, FileTree& tree) {
+  const fs::path start = pattern.string().substr(0, pattern.string().find("**"));
+  fs::path base;  // without wildcards
+  for (const auto& name : start) {
+    if (name.string().find_first_of("*?[") != std::string::npos || name.empty()) break;
+    base /= name;
+  }
+  if (base.empty()) base = ".";
+  const fs::path whole = start.is_absolute() || base != "." ? pattern : base / pattern;
+  std::error_code error;
+  if (!fs::is_directory(base, error)) {
+    tree.folders.insert(folder_of(base / "x"));
+    return;
+  }
+  tree.folders.insert(base.string());
+  auto entry = fs::recursive_directory_iterator(base, fs::directory_options::skip_permission_denied, error);
+  for (const fs::recursive_directory_iterator end; !error && entry != end; entry.increment(error)) {
+    std::error_code ignored;
+    if (entry->is_directory(ignored)) {
+      if (entry->path().filename().string().starts_with(".")) {
+        entry.disable_recursion_pending();
+      } else {
+        tree.folders.insert(entry->path().string());
+      }
+    } else if (matches_deep(whole.begin(), whole.end(), entry->path().begin(), entry->path().end())) {
+      note(entry->path(), tree.times);
+    }
+  }
+}
+
 void note_pattern(const std::string& pattern, FileTree& tree) {
+  if (pattern.find("**") != std::string::npos) return note_deep_pattern(pattern, tree);
   tree.folders.insert(folder_of(pattern));
   glob_t found{};
   if (::glob(pattern.c_str(), 0, nullptr, &found) == 0) {
