@@ -10,6 +10,7 @@
 
 #include "master/net/tcp_stream.hpp"
 #include "master/process/daemon.hpp"
+#include "master/process/descriptors.hpp"
 #include "master/process/title.hpp"
 #include "master/server_core.hpp"
 #include "master/worker_command.hpp"
@@ -62,6 +63,7 @@ Server::Server(CommandLine line)
 int Server::run() {
   log_.info("Starting prefork ", PREFORK_VERSION);
   open_pidfile();
+  look_after_files();  // loading the application may take a while
   for (const Notice& notice : line_.notices) say(notice);
   start_hooks(config_);
   if (preloads()) supervisor_.form_mold();
@@ -175,6 +177,7 @@ int run_server(CommandLine line) {
   if (config.daemon && std::getenv("GUNICORN_PID") == nullptr) process::become_daemon(config.enable_stdio_inheritance);
   if (!config.chdir.empty()) std::filesystem::current_path(config.chdir);
   process::set_title(title_of(config));
+  process::raise_descriptor_limit();
   ::signal(SIGPIPE, SIG_IGN);
   ::srandom(static_cast<unsigned>(::time(nullptr)) ^ static_cast<unsigned>(::getpid()));
   return Server(std::move(line)).run();

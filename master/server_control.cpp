@@ -3,6 +3,7 @@
 
 #include <sstream>
 
+#include "master/process/obituary.hpp"
 #include "master/server_core.hpp"
 #include "version.hpp"
 
@@ -19,6 +20,11 @@ const char* word(State state) {
     case State::Dead: return "dead";
   }
   return "unknown";
+}
+
+const char* word(const process::Mold& mold) {
+  if (mold.retired()) return "retiring";
+  return mold.loaded() ? "ready" : "loading";
 }
 
 }  // namespace
@@ -63,6 +69,11 @@ std::string Server::status_text() {
          << (loop_.now_ms() - worker->started_ms()) / 1000 << " s, " << worker->link().finished() << " requests, "
          << worker->link().in_flight() << " in flight, " << (worker->notes.resident_bytes >> 20) << " MiB\n";
   }
+  for (const auto* mold : supervisor_.molds()) {
+    text << "mold process " << mold->pid() << " generation " << mold->generation() << " " << word(*mold) << " "
+         << (loop_.now_ms() - mold->started_ms()) / 1000 << " s, " << (process::resident_bytes(mold->pid()) >> 20)
+         << " MiB\n";
+  }
   std::string all = text.str();
   all.pop_back();
   return all;
@@ -81,6 +92,14 @@ std::string Server::status_json() {
          << worker->identity().generation << R"(,"state":")" << word(worker->link().state()) << R"(","age_s":)"
          << (loop_.now_ms() - worker->started_ms()) / 1000 << R"(,"requests":)" << worker->link().finished()
          << R"(,"in_flight":)" << worker->link().in_flight() << R"(,"rss":)" << worker->notes.resident_bytes << "}";
+    comma = ",";
+  }
+  text << R"(],"molds":[)";
+  comma = "";
+  for (const auto* mold : supervisor_.molds()) {
+    text << comma << R"({"pid":)" << mold->pid() << R"(,"generation":)" << mold->generation() << R"(,"state":")"
+         << word(*mold) << R"(","age_s":)" << (loop_.now_ms() - mold->started_ms()) / 1000 << R"(,"rss":)"
+         << process::resident_bytes(mold->pid()) << "}";
     comma = ",";
   }
   text << "]}";

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "master/process/descriptors.hpp"
 #include "master/process/title.hpp"
 #include "master/serve/error_page.hpp"
 #include "master/server_core.hpp"
@@ -19,6 +20,7 @@ void Server::upgrade() {
   command.directory = line_.launch_directory;
   command.sockets = doors_.descriptors();
   if (notifier_.connected()) command.environment.push_back("NOTIFY_SOCKET=" + notifier_.socket());
+  command.environment.push_back(process::descriptor_limit_variable());
   run_hook("pre_exec");
   try {
     successor_ = std::make_unique<process::Successor>(loop_, command, [this] { successor_ended(); });

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <string_view>
 
+#include "master/process/descriptors.hpp"
 #include "master/process/successor.hpp"
 
 #include "master/config_load.hpp"
@@ -77,6 +78,7 @@ void set_running(const Config& config, wire::Settings& settings) {
   settings.set("bind", joined(config.bind));
   settings.set("proc_name", config.proc_name.empty() ? config.default_proc_name : config.proc_name);
   settings.set("master_pid", std::to_string(::getpid()));
+  settings.set("descriptors", std::to_string(process::workers_descriptor_limit()));
   settings.set("umask", std::to_string(config.umask));
   settings.set("uid", std::to_string(config.uid));
   settings.set("gid", std::to_string(config.gid));

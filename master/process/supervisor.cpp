@@ -1,8 +1,10 @@
 #include "master/process/supervisor.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <exception>
+#include <system_error>
 
 namespace prefork::process {
 
@@ -130,22 +132,32 @@ unsigned Supervisor::free_id() const {
   }
 }
 
+std::string Supervisor::advice(const std::exception& error) const {
+  const auto* system = dynamic_cast<const std::system_error*>(&error);
+  return system != nullptr && system->code().value() == EMFILE ? ": " + descriptor_advice(policy_.workers) : "";
+}
+
 bool Supervisor::spawn() {
   dispatch::WorkerIdentity identity;
   identity.id = free_id();
   identity.age = ++age_;
   identity.generation = generation_;
   if (events_.spawning) events_.spawning(0, identity.age);
+  reserve_.let_go();
   try {
     workers_.push_back(
         std::make_unique<WorkerProcess>(loop_, dispatcher_, command_, policy_.geometry, bell_, identity, mold_.get(),
                                         [this](WorkerProcess& worker, ExitStatus status) { on_exit(worker, status); }));
   } catch (const std::exception& error) {
-    log_.error("Worker cannot be started: ", error.what());
+    const std::string more = advice(error);
+    const std::string why = error.what() + more;
+    log_.error("Worker cannot be started: ", why);
+    if (!more.empty()) reserve_.give_up();
     back_off();
-    if (reloading_) fail_reload(error.what());
+    if (reloading_) fail_reload(why);
     return false;
   }
+  reserve_.refill();
   WorkerProcess& worker = *workers_.back();
   if (policy_.boot_timeout_ms != 0) worker.notes.due_ms = loop_.now_ms() + policy_.boot_timeout_ms;
   worker.notes.most_requests = policy_.max_requests;

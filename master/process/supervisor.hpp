@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "master/dispatch/dispatcher.hpp"
+#include "master/process/descriptors.hpp"
 #include "master/process/mold.hpp"
 #include "master/process/worker_process.hpp"
 #include "master/serve/error_log.hpp"
@@ -60,6 +61,7 @@ class Supervisor : public dispatch::WorkerKeeper {
   bool form_mold();
   Mold* mold() const { return mold_.get(); }  // what forks new workers; null without preload, and while there is none
   Mold* mold_of(std::uint32_t generation) const;
+  std::vector<const Mold*> molds() const;  // all that run, the newest first
   Mold* serving_mold() const { return mold_of(reloading_ ? serving_generation_ : generation_); }
   // When the server has nothing more for it to do. Waits.
   void end_molds(std::chrono::milliseconds most);
@@ -106,6 +108,7 @@ class Supervisor : public dispatch::WorkerKeeper {
   void spawn_missing(const Census& census);
   unsigned extra_allowed(const Census& census) const;
   bool spawn();
+  std::string advice(const std::exception& error) const;
   unsigned free_id() const;
   void retire_surplus(Census& census);
   WorkerProcess* oldest_ready(bool outdated_ones) const;
@@ -155,6 +158,7 @@ class Supervisor : public dispatch::WorkerKeeper {
   Events events_;
   Reloaded reloaded_;
   std::string failure_;
+  DescriptorReserve reserve_;
   shm::BellFds bell_;
   net::UvHandle<uv_poll_t> bell_poll_;
   std::unique_ptr<Mold> mold_;                      // of the generation that new workers belong to

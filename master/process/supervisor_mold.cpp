@@ -21,9 +21,21 @@ Mold* Supervisor::mold_of(std::uint32_t generation) const {
   return mold_.get();
 }
 
+std::vector<const Mold*> Supervisor::molds() const {
+  std::vector<const Mold*> all;
+  if (mold_) all.push_back(mold_.get());
+  for (const auto* some : {&older_molds_, &gone_molds_}) {
+    for (const auto& mold : *some) {
+      if (mold->running()) all.push_back(mold.get());
+    }
+  }
+  return all;
+}
+
 bool Supervisor::form_mold() {
   if (mold_) return true;
   if (loop_.now_ms() < blocked_until_ms_) return false;
+  reserve_.let_go();
   try {
     mold_ =
         std::make_unique<Mold>(loop_, log_, command_, generation_,
@@ -31,9 +43,10 @@ bool Supervisor::form_mold() {
                                             [this](unsigned age, const std::string& why) { on_not_forked(age, why); },
                                             [this](Mold& mold, ExitStatus status) { on_mold_exit(mold, status); }});
   } catch (const std::exception& error) {
-    log_.error("The mold cannot be started: ", error.what());
+    const std::string why = error.what() + advice(error);
+    log_.error("The mold cannot be started: ", why);
     back_off();
-    fail_reload(error.what());
+    fail_reload(why);
     return false;
   }
   log_.info("Loading the application in process ", mold_->pid());

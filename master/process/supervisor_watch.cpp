@@ -32,6 +32,7 @@ void Supervisor::arm() {
 void Supervisor::tick() {
   loop_.update_now();
   gone_.clear();
+  reserve_.refill();
   std::erase_if(gone_molds_, [](const auto& mold) { return !mold->running(); });
   if (children_) look_for_ends();
   const auto now = loop_.now_ms();

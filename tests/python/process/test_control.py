@@ -105,3 +105,16 @@ def test_a_socket_of_systemd_s_is_served(serve, tmp_path):
     finally:
         process.terminate()
         process.wait(60)
+
+
+def test_status_names_the_mold(serve, tmp_path):
+    server = serve(APP, "--preload", "--control-socket", tmp_path / "ctl", workers=2)
+    server.logged("Serving with 2 workers")
+    (mold,) = server.molds()
+    assert f"\nmold process {mold} generation 1 ready " in control("status", tmp_path / "ctl").stdout
+    (listed,) = json.loads(control("status", "--json", tmp_path / "ctl").stdout)["molds"]
+    assert (listed["pid"], listed["generation"], listed["state"]) == (mold, 1, "ready") and listed["rss"] > 0
+    (tmp_path / "boot-delay").write_text("600")
+    server.signal(signal.SIGHUP)
+    until(lambda: [one["state"] for one in json.loads(control("status", "--json", tmp_path / "ctl").stdout)["molds"]] == ["loading", "ready"], "two molds")
+    assert server.stop() == 0
