@@ -16,10 +16,15 @@ void require(int result, const char* what) {
 
 }  // namespace
 
+bool changes_user(const wire::Settings& settings) {
+  const auto uid = static_cast<uid_t>(settings.number("uid", -1));
+  return uid != static_cast<uid_t>(-1) && uid != ::geteuid();
+}
+
 void drop_privileges(const wire::Settings& settings) {
   const auto uid = static_cast<uid_t>(settings.number("uid", -1));
   const auto gid = static_cast<gid_t>(settings.number("gid", -1));
-  const bool keep_user = uid == static_cast<uid_t>(-1) || uid == ::geteuid();
+  const bool keep_user = !changes_user(settings);
   const bool keep_group = gid == static_cast<gid_t>(-1) || gid == ::getegid();
   if (keep_user && keep_group) return;
   const gid_t group = keep_group ? ::getegid() : gid;

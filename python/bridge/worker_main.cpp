@@ -1,6 +1,7 @@
 #include "python/bridge/worker_main.hpp"
 
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -104,6 +105,15 @@ void die_with_master(const wire::Settings& settings) {
   if (master != 0 && ::getppid() != static_cast<pid_t>(master)) ::_exit(kExitOk);
 }
 
+// The master has raised its own, for its connections.
+void restore_descriptor_limit(const wire::Settings& settings) {
+  const long before = settings.number("descriptors");
+  rlimit limit{};
+  if (before <= 0 || ::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = std::min(static_cast<rlim_t>(before), limit.rlim_max);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 // The bytes that the kernel shows as the command line.
 char* title_start = nullptr;
 std::size_t title_room = 0;
@@ -152,10 +162,22 @@ int fork_and_serve(const worker::Attachment& own, const wire::Settings& settings
   return status;
 }
 
+void become_user(const wire::Settings& settings) {
+  if (worker::changes_user(settings)) {
+    const PyRef all = call_boot("prepare_user", "ll", settings.number("uid", -1), settings.number("gid", -1));
+    if (!all) PyErr_Clear();
+    if (all.get() == Py_False)
+      log(Level::Warning,
+          "The user " + std::string(settings.get("user")) +
+              " cannot read this Python's standard library: what the application imports of it may be missing");
+  }
+  worker::drop_privileges(settings);
+}
+
 }  // namespace
 
 void adopt_process(const wire::Settings& settings) {
-  worker::drop_privileges(settings);  // first: a change of user forgets who our parent's death is to tell
+  restore_descriptor_limit(settings);
   // The master's to act on: until Python has handlers for them they must not end us.
   for (const int number : {SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH}) ::signal(number, SIG_IGN);
   sigset_t none;
@@ -180,6 +202,10 @@ int run_worker(const worker::Attachment& attachment, const wire::Settings& setti
   try {
     prepare_interpreter(settings);
     load_boot(package_parent);
+    // As with gunicorn the interpreter starts as who started the server, which may be the only one who can read it, and the
+    // application is imported by the user that it runs as. A change of user forgets whose death is to end us.
+    become_user(settings);
+    die_with_master(settings);
     return attachment.is_mold() ? fork_and_serve(attachment, settings, context) : boot_and_serve(*context);
   } catch (const std::exception& error) {
     leave_failure(error.what());

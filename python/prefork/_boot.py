@@ -222,6 +222,13 @@ def prepare_logging(settings):
     )
 
 
+def prepare_user(uid, gid):
+    """Before the process becomes that user; False when it will not be able to import everything."""
+    from prefork import _user
+
+    return _user.prepare(uid, gid)
+
+
 def load_hooks(settings, age):
     """(worker, {name: function}) of the hooks that run in a worker."""
     from prefork import _hooks

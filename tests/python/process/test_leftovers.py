@@ -4,9 +4,10 @@ import os
 import re
 import signal
 import socket
+import subprocess
 
 import pytest
-from support.server import Server, until
+from support.server import APPS, BUILD, Server, until
 
 APP = "process_app:application"
 
@@ -72,6 +73,111 @@ def test_a_master_that_is_killed_while_its_workers_start_leaves_no_process(serve
     server.signal(signal.SIGKILL)
     server.wait()
     _gone(everybody)
+
+
+HOOKS = """
+import time
+def on_starting(server): pass
+def child_exit(server, worker): time.sleep(0.1)
+"""
+
+
+def _shared_memory():
+    return {name for name in os.listdir("/dev/shm") if name.startswith("prefork")} if os.path.isdir("/dev/shm") else set()
+
+
+def _quiet_kill(server, folder):
+    """Kills the master and waits until nothing is left of it."""
+    everybody = server.tree()
+    server.signal(signal.SIGKILL)
+    server.wait()
+    _gone(everybody)
+    until(lambda: not os.listdir(folder), "an empty folder")
+    with pytest.raises(OSError):
+        server.connect()
+    return everybody
+
+
+@pytest.mark.parametrize(
+    ("app", "more"),
+    [
+        (APP, ["--preload"]), (APP, ["-c", "hooks.py"]), (APP, ["-c", "hooks.py", "--preload"]), (APP, ["--reload"]), (APP, ["--reload", "--preload"]),
+        (APP, ["--threads", "4"]), (APP, ["--shared-memory", "65536"]), ("process_asgi:application", ["--preload"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else value.split(":")[0],
+)
+@pytest.mark.parametrize("when", ["serves", "starts", "reloads"])
+def test_nothing_is_left_of_a_master_that_is_killed_whatever_it_does(serve, tmp_path, app, more, when):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (tmp_path / "hooks.py").write_text(HOOKS)
+    if when == "starts":
+        (tmp_path / "boot-delay").write_text("60")
+    before = _shared_memory()
+    options = ["--pid", folder / "pid", "--control-socket", folder / "ctl", *more]
+    server = serve(app, *options, bind=f"unix:{folder}/sock", workers=2, cwd=tmp_path, ready=None if when == "starts" else "/")
+    if when == "reloads":
+        (tmp_path / "boot-delay").write_text("60")
+        loads = r"Handling signal: hup.*(Loading the application|Booting worker)(?s:.*)"
+        server.signal(signal.SIGHUP)
+        until(lambda: re.search(loads, server.log(), re.DOTALL), "the new generation's start")
+    elif when == "starts":
+        server.logged("Loading the application|Booting worker")
+        until(lambda: (folder / "pid").exists(), "its pid file")
+    _quiet_kill(server, folder)
+    assert _shared_memory() <= before
+
+
+@pytest.mark.parametrize("killed", ["old", "new"])
+def test_one_master_of_an_upgrade_is_killed_while_the_new_one_starts(serve, tmp_path, killed):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    server = serve(APP, "--pid", folder / "pid", "--no-control-socket", bind=f"unix:{folder}/sock", workers=2)
+    (tmp_path / "boot-delay").write_text("2")
+    server.signal(signal.SIGUSR2)
+    new = int(until(lambda: (folder / "pid.2").exists() and (folder / "pid.2").read_text(), "the new master"))
+    server.tree()
+    if killed == "new":
+        server.expect(r"\[ERROR\] The new master ended")
+        os.kill(new, signal.SIGKILL)
+        server.logged("The new master ended")
+        assert server.get("/").status == 200
+        until(lambda: sorted(os.listdir(folder)) == ["pid", "sock"], "the end of its pid file")
+        assert (folder / "pid").read_text() == f"{server.pid}\n"
+        return
+    server.signal(signal.SIGKILL)
+    server.wait()
+    try:
+        until(lambda: (folder / "pid").exists() and int((folder / "pid").read_text()) == new, "the promotion")
+        assert server.get("/").status == 200
+    finally:
+        os.kill(new, signal.SIGTERM)
+        _gone([new])
+    until(lambda: not os.listdir(folder), "an empty folder")
+
+
+def test_nothing_is_left_of_a_daemon_that_is_killed(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    options = ["-b", f"unix:{folder}/sock", "-w", "2", "--daemon", "--preload", "--pid", folder / "pid", "--error-logfile", tmp_path / "log", "--control-socket", folder / "ctl"]
+    environment = {**os.environ, "PYTHONPATH": str(APPS), "PYTHONDONTWRITEBYTECODE": "1", "PREFORK_TEST": str(tmp_path)}
+    subprocess.run([BUILD / "prefork", *map(str, options), APP], cwd=tmp_path, env=environment, timeout=60, check=True)
+    until(lambda: (tmp_path / "log").exists() and "Serving with 2 workers" in (tmp_path / "log").read_text(), "the workers")
+    master = int((folder / "pid").read_text())
+    everybody = [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and _session(pid) == _session(master) and Server._alive(pid)]
+    try:
+        assert len(everybody) == 4  # master, mold, workers
+    finally:
+        os.kill(master, signal.SIGKILL)
+    _gone(everybody)
+    until(lambda: not os.listdir(folder), "an empty folder")
+
+
+def _session(pid):
+    try:
+        return os.getsid(int(pid))
+    except OSError:
+        return None
 
 
 @pytest.mark.parametrize(("app", "most"), [(APP, 200), ("process_asgi:application", 60)])
