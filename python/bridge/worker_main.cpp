@@ -174,6 +174,14 @@ void become_user(const wire::Settings& settings) {
   worker::drop_privileges(settings);
 }
 
+// It is over: from here on the interpreter takes its handlers down, and a signal that comes again would end the process by itself.
+void hold_signals() {
+  sigset_t held;
+  sigemptyset(&held);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH}) sigaddset(&held, number);
+  ::pthread_sigmask(SIG_BLOCK, &held, nullptr);
+}
+
 }  // namespace
 
 void adopt_process(const wire::Settings& settings) {
@@ -206,7 +214,9 @@ int run_worker(const worker::Attachment& attachment, const wire::Settings& setti
     // application is imported by the user that it runs as. A change of user forgets whose death is to end us.
     become_user(settings);
     die_with_master(settings);
-    return attachment.is_mold() ? fork_and_serve(attachment, settings, context) : boot_and_serve(*context);
+    const int status = attachment.is_mold() ? fork_and_serve(attachment, settings, context) : boot_and_serve(*context);
+    hold_signals();
+    return status;
   } catch (const std::exception& error) {
     leave_failure(error.what());
     log(Level::Error, std::string("Worker failed to boot: ") + error.what());

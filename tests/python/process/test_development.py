@@ -2,14 +2,12 @@
 
 import contextlib
 import os
-import pathlib
 import re
 import select
-import shutil
 import signal
 
 import pytest
-from support.server import BUILD, until
+from support.server import until
 
 BODY = """
 def application(environ, start_response):
@@ -199,23 +197,3 @@ def _read_until(client, end):
             break
         got += piece
     return got
-
-
-@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="a namespace of process ids takes root")
-def test_as_process_1_foreign_orphans_are_reaped(serve, tmp_path):
-    (tmp_path / "orphans.py").write_text(
-        "import subprocess\n"
-        "def application(environ, start_response):\n"
-        "    if environ['PATH_INFO'] == '/orphan':\n"
-        "        subprocess.run(['sh', '-c', 'sleep 1 & sleep 1 &'])\n"
-        "    # Alive or a zombie: an orphan that nobody reaps keeps its name.\n"
-        "    left = subprocess.run(['sh', '-c', \"grep -l '^Name:.sleep' /proc/[0-9]*/status 2>/dev/null | wc -l\"], capture_output=True).stdout\n"
-        "    start_response('200 OK', [])\n"
-        "    return [left.strip()]\n"
-    )
-    server = serve("orphans:application", "--no-control-socket", cwd=tmp_path, command=f"unshare --fork --pid --mount-proc --kill-child {BUILD / 'prefork'}")
-    assert server.get("/orphan").body == b"2"
-    until(lambda: server.get("/").body == b"0", "the end of the orphans")
-    master = next(pid for pid in server.workers() if pathlib.Path(f"/proc/{pid}/status").read_text().split("NSpid:")[1].split("\n")[0].split()[-1] == "1")
-    os.kill(master, signal.SIGTERM)
-    assert server.wait() == 0

@@ -80,6 +80,30 @@ def test_as_process_1_it_replaces_workers_that_die(serve, preload):
     assert server.wait() == 0
 
 
+ORPHANS = """
+import os, subprocess
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/orphans":
+        body = subprocess.run(["sh", "-c", "for i in 1 2 3; do sleep 1 >/dev/null & echo $!; done"], stdout=subprocess.PIPE, check=True).stdout
+    else:  # those that live and those that nobody has reaped
+        body = str(sum(os.path.exists("/proc/" + pid) for pid in environ["QUERY_STRING"].split(","))).encode()
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+"""
+
+
+@needs_pids
+@PRELOAD
+def test_as_process_1_foreign_orphans_are_reaped(serve, tmp_path, preload):
+    (tmp_path / "orphans.py").write_text(ORPHANS)
+    server = serve("orphans:application", "--no-control-socket", *preload, cwd=tmp_path, command=f"{shlex.join(NEW_PIDS)} {BUILD / 'prefork'}")
+    orphans = server.get("/orphans").body.decode().split()
+    assert len(orphans) == 3
+    until(lambda: server.get("/left?" + ",".join(orphans)).body == b"0", "the end of the orphans")
+    os.kill(_process_1(server), signal.SIGTERM)
+    assert server.wait() == 0
+
+
 def _process_1(server):
     for pid in server.tree():
         with contextlib.suppress(OSError, IndexError):

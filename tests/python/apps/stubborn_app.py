@@ -1,0 +1,31 @@
+"""An application that does not want to go: $STUBBORN says how."""
+
+import atexit
+import os
+import signal
+import threading
+import time
+
+HOW = os.environ.get("STUBBORN", "")
+if HOW == "ignores-term":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+elif HOW == "own-handlers":
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGWINCH):
+        signal.signal(number, lambda *_: None)
+elif HOW == "threads":
+    threading.Thread(target=time.sleep, args=(3600,)).start()
+elif HOW == "atexit-blocks":
+    atexit.register(time.sleep, 3600)
+elif HOW == "atexit":
+    atexit.register(lambda: print("atexit has run", flush=True))
+elif HOW == "atexit-raises":
+    atexit.register(lambda: 1 / 0)
+
+
+def application(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path.startswith("/sleep/"):
+        time.sleep(float(path[7:]))
+    body = str(os.getpid()).encode()
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
