@@ -1,11 +1,15 @@
 """The same command lines, checked by gunicorn and by prefork: accepted alike and refused alike, but for the table of differences."""
 
+import json
+import pathlib
 import shlex
+import subprocess
+import sys
 
 import pytest
 
 from differences import DIFFERENCES
-from peers import run
+from peers import environment, run
 from support.server import ROOT
 
 ALIKE = """
@@ -40,31 +44,42 @@ def lines(text):
     return [line.strip() for row in text.split("\n") for line in row.split(" | ") if line.strip(" |")]
 
 
-def checked(tmp_path, line, *app):
-    statuses = []
-    for name in ("gunicorn", "prefork"):
-        folder = tmp_path / name
-        folder.mkdir()
-        for file, text in FILES.items():
-            (folder / file).write_text(text)
-        statuses.append(run(name, folder, ["--check-config", *shlex.split(line), *app]))
-    return statuses
+def write_files(folder):
+    for file, text in FILES.items():
+        (folder / file).write_text(text)
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory):
+    """What gunicorn makes of each line: (exit status, what it says)."""
+    folder = tmp_path_factory.mktemp("gunicorn")
+    write_files(folder)
+    every = lines(ALIKE) + [line for _, _, text in UNLIKE.values() for line in lines(text)]
+    words = [["--check-config", *shlex.split(line), "dropin_app:app"] for line in every]
+    done = subprocess.run([sys.executable, pathlib.Path(__file__).with_name("gunicorn_checks.py")], input=json.dumps(words), cwd=folder, env=environment(folder),
+                          capture_output=True, text=True, timeout=300, check=True)
+    return dict(zip(every, json.loads(done.stdout)))
+
+
+def ours(tmp_path, line):
+    write_files(tmp_path)
+    return run("prefork", tmp_path, ["--check-config", *shlex.split(line), "dropin_app:app"])
 
 
 @pytest.mark.parametrize("line", lines(ALIKE))
-def test_alike(tmp_path, line):
-    (theirs, said), (ours, told) = checked(tmp_path, line, "dropin_app:app")
-    assert theirs == ours, (said, told)
-    if theirs == 2:
+def test_alike(tmp_path, theirs, line):
+    (status, said), (mine, told) = theirs[line], ours(tmp_path, line)
+    assert status == mine, (said, told)
+    if status == 2:
         assert "error: " in said and told.startswith("prefork: ") and told.count("\n") == 1
 
 
 @pytest.mark.parametrize(("difference", "line"), [(name, line) for name, (_, _, text) in UNLIKE.items() for line in lines(text)])
-def test_unlike_on_purpose(tmp_path, difference, line):
+def test_unlike_on_purpose(tmp_path, theirs, difference, line):
     assert difference in DIFFERENCES
-    (theirs, said), (ours, told) = checked(tmp_path, line, "dropin_app:app")
-    assert (theirs, ours) == UNLIKE[difference][:2], (said, told)
-    assert ours == 0 or (told.startswith("prefork: ") and told.count("\n") == 1)
+    (status, said), (mine, told) = theirs[line], ours(tmp_path, line)
+    assert (status, mine) == UNLIKE[difference][:2], (said, told)
+    assert mine == 0 or (told.startswith("prefork: ") and told.count("\n") == 1)
 
 
 @pytest.mark.parametrize(("words", "statuses"), [
@@ -73,8 +88,8 @@ def test_unlike_on_purpose(tmp_path, difference, line):
     (["no_such_module:app"], (1, 1)), (["dropin_app:nothing"], (1, 1)), (["dropin_app"], (1, 1)), (["dropin_app:app()"], (1, 1)), (["dropin_app:app("], (1, 1)),
 ])
 def test_the_application(tmp_path, words, statuses):
-    (theirs, said), (ours, told) = checked(tmp_path, "", *words)
-    assert (theirs, ours) == statuses, (said, told)
+    seen = [run(name, tmp_path, ["--check-config", *words]) for name in ("gunicorn", "prefork")]
+    assert tuple(status for status, _ in seen) == statuses, seen
 
 
 @pytest.mark.parametrize(("variables", "statuses"), [
