@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "python/bridge/error.hpp"
+#include "python/bridge/forked.hpp"
 #include "python/bridge/log.hpp"
 
 namespace prefork::bridge {
@@ -28,7 +29,16 @@ void flush_streams() {
   }
 }
 
+// A child that the application forked has our handlers still, and no master: it dies of the signal, as multiprocessing.Pool expects of
+// what it terminates.
+void die_if_child(int number) {
+  if (!is_forked_child()) return;
+  ::signal(number, SIG_DFL);
+  ::raise(number);
+}
+
 PyObject* on_term(PyObject*, PyObject*) {
+  die_if_child(SIGTERM);
   if (masters_to_stop) Py_RETURN_NONE;
   stop_came = true;
   if (stop) {
@@ -41,6 +51,7 @@ PyObject* on_term(PyObject*, PyObject*) {
 }
 
 PyObject* on_quit(PyObject*, PyObject*) {
+  die_if_child(SIGQUIT);
   if (masters_to_stop) Py_RETURN_NONE;
   quit_came = stop_came = true;
   hooks->run(Hook::WorkerInt);
@@ -52,6 +63,7 @@ PyObject* on_quit(PyObject*, PyObject*) {
 
 // The request that made the master lose patience is still on the stack: nothing of it is worth unwinding.
 PyObject* on_abort(PyObject*, PyObject*) {
+  die_if_child(SIGABRT);
   log(Level::Critical, "Worker aborted: it gave no sign of life");
   hooks->run(Hook::WorkerAbort);
   hooks->run(Hook::WorkerExit);

@@ -68,6 +68,7 @@ def _in_a_child(how):
 
         with multiprocessing.get_context("fork").Pool(2) as pool:
             return repr(pool.map(abs, [-1, -2, 3])).encode()
+    reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         if how == "linger":
@@ -76,7 +77,15 @@ def _in_a_child(how):
             return b"the child's"
         if how == "sys-exit":
             sys.exit(0)
+        if how == "terminated":
+            os.write(writing, b"x")
+            time.sleep(60)
         os._exit(7)
+    if how == "terminated":
+        os.read(reading, 1)
+        os.kill(child, signal.SIGTERM)
+    os.close(reading)
+    os.close(writing)
     if how == "linger":
         return str(child).encode()
     return str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])).encode()
