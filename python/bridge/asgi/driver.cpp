@@ -1,6 +1,6 @@
 #include "python/bridge/asgi/driver.hpp"
 
-#include "python/bridge/asgi/operation.hpp"
+#include "python/bridge/asgi/coroutine.hpp"
 #include "python/bridge/error.hpp"
 #include "python/bridge/log.hpp"
 #include "python/bridge/names.hpp"
@@ -120,31 +120,6 @@ PySendResult step(PyObject* self, PyObject*, PyObject** result) {
   return drive(driver, result, nullptr);
 }
 
-PyObject* yielded(PySendResult sent, PyObject* result) {
-  if (sent != PYGEN_RETURN) return result;
-  PyErr_SetNone(PyExc_StopIteration);
-  Py_DECREF(result);
-  return nullptr;
-}
-
-PyObject* next(PyObject* self) {
-  PyObject* result = nullptr;
-  const auto sent = step(self, Py_None, &result);
-  return yielded(sent, result);
-}
-
-PyObject* send_method(PyObject* self, PyObject*) { return next(self); }
-
-void raise_arguments(PyObject* args) {
-  PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
-  if (PyArg_UnpackTuple(args, "throw", 1, 3, &type, &value, &trace) == 0) return;
-  if (PyExceptionInstance_Check(type)) {
-    PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(type)), type);
-  } else {
-    PyErr_SetObject(type, value != nullptr && value != Py_None ? value : nullptr);
-  }
-}
-
 PyObject* throw_method(PyObject* self, PyObject* args) {
   Driver& driver = *as_driver(self);
   Py_CLEAR(driver.parked);
@@ -187,11 +162,6 @@ PyObject* get_attribute(PyObject* self, PyObject* name) {
   return PyObject_GetAttr(as_driver(self)->inner, name);
 }
 
-PyObject* itself(PyObject* self) {
-  Py_INCREF(self);
-  return self;
-}
-
 void dealloc(PyObject* self) {
   Driver& driver = *as_driver(self);
   let_go(driver);
@@ -202,7 +172,7 @@ void dealloc(PyObject* self) {
 }
 
 PyMethodDef kMethods[] = {
-    {"send", send_method, METH_O, nullptr},
+    {"send", send_by<step>, METH_O, nullptr},
     {"throw", throw_method, METH_VARARGS, nullptr},
     {"close", close_method, METH_NOARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},
@@ -211,7 +181,7 @@ PyType_Slot kSlots[] = {
     {Py_tp_dealloc, slot(dealloc)},
     {Py_am_await, slot(itself)},
     {Py_tp_iter, slot(itself)},
-    {Py_tp_iternext, slot(next)},
+    {Py_tp_iternext, slot(next_by<step>)},
 #if PY_VERSION_HEX >= 0x030A0000
     {Py_am_send, slot(step)},
 #endif

@@ -1,6 +1,6 @@
 #include "python/bridge/asgi/operation.hpp"
 
-#include "python/bridge/names.hpp"
+#include "python/bridge/asgi/coroutine.hpp"
 #include "python/bridge/type.hpp"
 
 #if PY_VERSION_HEX < 0x030C0000
@@ -76,32 +76,6 @@ PySendResult step(PyObject* self, PyObject*, PyObject** result) {
   }
 }
 
-// As coroutines do it: a result is a StopIteration. Results are dicts or None, so the value needs no wrapping.
-PyObject* yielded(PySendResult sent, PyObject* result) {
-  if (sent == PYGEN_RETURN) {
-    PyErr_SetObject(PyExc_StopIteration, result);
-    Py_DECREF(result);
-    return nullptr;
-  }
-  return result;
-}
-
-PyObject* next(PyObject* self) {
-  PyObject* result = nullptr;
-  const auto sent = step(self, Py_None, &result);
-  if (sent == PYGEN_RETURN && result == Py_None) {
-    Py_DECREF(result);
-    return nullptr;
-  }
-  return yielded(sent, result);
-}
-
-PyObject* send_method(PyObject* self, PyObject* value) {
-  PyObject* result = nullptr;
-  const auto sent = step(self, value, &result);
-  return yielded(sent, result);
-}
-
 PyObject* throw_method(PyObject* self, PyObject* args) {
   Operation& operation = *as_operation(self);
   operation.over = true;
@@ -111,13 +85,7 @@ PyObject* throw_method(PyObject* self, PyObject* args) {
     const PyRef thrower = PyRef::steal(PyObject_GetAttrString(waiting.get(), "throw"));
     return thrower ? PyObject_CallObject(thrower.get(), args) : nullptr;
   }
-  PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
-  if (PyArg_UnpackTuple(args, "throw", 1, 3, &type, &value, &trace) == 0) return nullptr;
-  if (PyExceptionInstance_Check(type)) {
-    PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(type)), type);
-  } else {
-    PyErr_SetObject(type, value != nullptr ? value : Py_None);
-  }
+  raise_arguments(args);
   return nullptr;
 }
 
@@ -125,11 +93,6 @@ PyObject* close_method(PyObject* self, PyObject*) {
   as_operation(self)->over = true;
   Py_CLEAR(as_operation(self)->waiting);
   Py_RETURN_NONE;
-}
-
-PyObject* itself(PyObject* self) {
-  Py_INCREF(self);
-  return self;
 }
 
 void operation_dealloc(PyObject* self) {
@@ -141,7 +104,7 @@ void operation_dealloc(PyObject* self) {
 }
 
 PyMethodDef kOperationMethods[] = {
-    {"send", send_method, METH_O, nullptr},
+    {"send", send_by<step>, METH_O, nullptr},
     {"throw", throw_method, METH_VARARGS, nullptr},
     {"close", close_method, METH_NOARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},
@@ -151,7 +114,7 @@ PyType_Slot kOperationSlots[] = {
     {Py_tp_dealloc, slot(operation_dealloc)},
     {Py_am_await, slot(itself)},
     {Py_tp_iter, slot(itself)},
-    {Py_tp_iternext, slot(next)},
+    {Py_tp_iternext, slot(next_by<step>)},
 #if PY_VERSION_HEX >= 0x030A0000
     {Py_am_send, slot(step)},
 #endif
@@ -230,12 +193,6 @@ PyRef new_callable(Conversation& conversation, vectorcallfunc call) {
 
 bool prepare_operations() { return register_coroutine(operation_type()); }
 
-bool register_coroutine(PyTypeObject* type) {
-  const PyRef module = PyRef::steal(PyImport_ImportModule("collections.abc"));
-  const PyRef coroutine = module ? PyRef::steal(PyObject_GetAttrString(module.get(), "Coroutine")) : PyRef{};
-  return coroutine && PyRef::steal(PyObject_CallMethod(coroutine.get(), "register", "O", type));
-}
-
 PyRef new_receiving(Conversation& conversation, unsigned what) {
   PyRef operation = PyRef::steal(new_operation(conversation, Kind::Receive, nullptr));
   if (operation) as_operation(operation.get())->what = static_cast<std::uint8_t>(what);
@@ -248,34 +205,5 @@ PyRef new_sending(Conversation& conversation, PyObject* message) {
 
 PyRef new_receive(Conversation& conversation) { return new_callable(conversation, receive); }
 PyRef new_send(Conversation& conversation) { return new_callable(conversation, send); }
-
-PySendResult iter_send(PyObject* iterator, PyObject** result) {
-#if PY_VERSION_HEX >= 0x030A0000
-  return PyIter_Send(iterator, Py_None, result);
-#else
-  static PyObject* const kSend = interned("send");
-  *result = PyIter_Check(iterator) ? Py_TYPE(iterator)->tp_iternext(iterator)
-                                   : PyObject_CallMethodOneArg(iterator, kSend, Py_None);
-  if (*result != nullptr) return PYGEN_NEXT;
-  return take_stop_iteration(result) ? PYGEN_RETURN : PYGEN_ERROR;
-#endif
-}
-
-bool take_stop_iteration(PyObject** value) {
-  if (PyErr_Occurred() == nullptr) {
-    Py_INCREF(Py_None);
-    *value = Py_None;
-    return true;
-  }
-  if (PyErr_ExceptionMatches(PyExc_StopIteration) == 0) return false;
-  PyObject *type = nullptr, *error = nullptr, *trace = nullptr;
-  PyErr_Fetch(&type, &error, &trace);
-  PyErr_NormalizeException(&type, &error, &trace);
-  *value = error != nullptr ? PyObject_GetAttrString(error, "value") : nullptr;
-  Py_XDECREF(type);
-  Py_XDECREF(error);
-  Py_XDECREF(trace);
-  return *value != nullptr;
-}
 
 }  // namespace prefork::bridge::asgi

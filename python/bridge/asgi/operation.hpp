@@ -18,15 +18,4 @@ PyRef new_sending(Conversation& conversation, PyObject* message);
 PyRef new_receive(Conversation& conversation);
 PyRef new_send(Conversation& conversation);
 
-// isinstance(object, collections.abc.Coroutine) for objects of a type of ours. False with the error set.
-[[nodiscard]] bool register_coroutine(PyTypeObject* type);
-
-#if PY_VERSION_HEX < 0x030A0000
-enum PySendResult { PYGEN_RETURN = 0, PYGEN_ERROR = -1, PYGEN_NEXT = 1 };
-#endif
-// One step of any iterator or coroutine: PyIter_Send, which older versions of Python do not have. There the value is lost: None.
-PySendResult iter_send(PyObject* iterator, PyObject** result);
-// The error that is set, or none, is the end of an iteration: clears it. False when it is another error.
-[[nodiscard]] bool take_stop_iteration(PyObject** value);
-
 }  // namespace prefork::bridge::asgi
