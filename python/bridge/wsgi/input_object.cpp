@@ -16,22 +16,32 @@ Input* input_of(PyObject* self) {
   return input;
 }
 
-// The optional size of read(), readline() and readlines(): absent and None mean -1. False with the error set.
-bool size_argument(PyObject* const* args, Py_ssize_t count, Py_ssize_t& size) {
+// The optional size of read(), readline() and readlines(), which other servers also take by its name: absent and None mean -1, more
+// than there can be is all. False with the error set.
+bool size_argument(PyObject* const* args, Py_ssize_t count, PyObject* names, Py_ssize_t& size) {
   size = -1;
-  if (count > 1) {
-    PyErr_SetString(PyExc_TypeError, "wsgi.input: at most one argument is expected");
+  const Py_ssize_t named = names != nullptr ? PyTuple_GET_SIZE(names) : 0;
+  PyObject* const name = named != 0 ? PyTuple_GET_ITEM(names, 0) : nullptr;
+  if (count + named > 1 || (name != nullptr && PyUnicode_CompareWithASCIIString(name, "size") != 0 &&
+                            PyUnicode_CompareWithASCIIString(name, "hint") != 0)) {
+    PyErr_SetString(PyExc_TypeError, "wsgi.input: at most one argument is expected, a size");
     return false;
   }
-  if (count == 0 || args[0] == Py_None) return true;
-  size = PyNumber_AsSsize_t(args[0], PyExc_OverflowError);
+  if (count + named == 0 || args[0] == Py_None) return true;
+  size = PyNumber_AsSsize_t(args[0], nullptr);
   return size != -1 || PyErr_Occurred() == nullptr;
 }
 
+// A METH_FASTCALL | METH_KEYWORDS function as the table wants it.
+PyCFunction keywords(PyObject* (*function)(PyObject*, PyObject* const*, Py_ssize_t, PyObject*)) {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
+}
+constexpr int kKeywords = METH_FASTCALL | METH_KEYWORDS;
+
 template <PyRef (Input::*Read)(Py_ssize_t)>
-PyObject* sized(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+PyObject* sized(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
   Py_ssize_t size = -1;
-  if (!size_argument(args, count, size)) return nullptr;
+  if (!size_argument(args, count, names, size)) return nullptr;
   Input* const input = input_of(self);
   return input != nullptr ? (input->*Read)(size).release() : nullptr;
 }
@@ -59,10 +69,10 @@ PyObject* nothing(PyObject*, PyObject*) { Py_RETURN_NONE; }
 PyObject* closed(PyObject*, void*) { Py_RETURN_FALSE; }
 
 PyMethodDef kMethods[] = {
-    {"read", fast(sized<&Input::read>), METH_FASTCALL, "read(size=-1): bytes; empty at the end of the body"},
-    {"readline", fast(sized<&Input::readline>), METH_FASTCALL,
+    {"read", keywords(sized<&Input::read>), kKeywords, "read(size=-1): bytes; empty at the end of the body"},
+    {"readline", keywords(sized<&Input::readline>), kKeywords,
      "readline(size=-1): bytes up to and with the next newline"},
-    {"readlines", fast(sized<&Input::readlines>), METH_FASTCALL, "readlines(hint=-1): a list of lines"},
+    {"readlines", keywords(sized<&Input::readlines>), kKeywords, "readlines(hint=-1): a list of lines"},
     {"readinto", readinto, METH_O, "readinto(buffer): how many bytes were read"},
     {"readable", yes, METH_NOARGS, nullptr},
     {"writable", no, METH_NOARGS, nullptr},

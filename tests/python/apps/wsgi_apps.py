@@ -65,6 +65,7 @@ READ = {
     "readlines": lambda body: body.readlines(),
     "hinted": lambda body: [line for lines in iter(lambda: body.readlines(5), []) for line in lines],
     "iterated": lambda body: list(body),
+    "named": lambda body: [body.read(size=2), body.readline(size=100), *body.readlines(hint=1), body.read(size=1 << 100)],
     "into": lambda body: _into(body),
     "beyond": lambda body: [body.read(), body.read(), body.read(9), body.readline(), *body.readlines(), *body, body.read(-1)],
     "buffered": lambda body: [io.BufferedReader(_Raw(body)).read()],

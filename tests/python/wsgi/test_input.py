@@ -30,6 +30,10 @@ def test_reads_like_a_file(server, style, expected, framing):
     assert pieces(server, style, framed(TEXT, framing)) == expected
 
 
+def test_takes_its_argument_by_name(server):
+    assert pieces(server, "named", TEXT) == [b"ab", b"\n", b"cdefghijklmnop\n", b"\nlast line without end"]
+
+
 @pytest.mark.parametrize("style, most", [("sized", 7), ("sized-lines", 4), ("into", 5)])
 def test_never_reads_more_than_asked(server, style, most):
     got = pieces(server, style, TEXT)
