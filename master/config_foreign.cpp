@@ -8,6 +8,33 @@ using Result = ForeignFlagResult;
 
 std::string no_need(const std::string&, Result&) { return "not needed here"; }
 
+std::string no_tls(const std::string&, Result& result) {
+  result.refusal = "prefork does not speak TLS yet; end it in the proxy in front";
+  return {};
+}
+
+std::string no_http2(const std::string&, Result&) { return "HTTP/2 is left to the proxy in front"; }
+
+std::string no_static_files(const std::string&, Result& result) {
+  result.refusal = "files are for the proxy in front, or for the application (WhiteNoise, StaticFiles)";
+  return {};
+}
+
+std::string to_metrics_bind(const std::string&, Result& result) {
+  result.refusal = "numbers are served at --metrics-bind ADDRESS:PORT, or at --metrics-path PATH of every address";
+  return {};
+}
+
+std::string to_reload_excludes(const std::string& value, Result& result) {
+  result.assignments.emplace_back("reload_excludes", value);
+  return "the setting reload_excludes";
+}
+
+std::string to_limit_request_head(const std::string& value, Result& result) {
+  result.assignments.emplace_back("limit_request_head", value);
+  return "the setting limit_request_head";
+}
+
 const ForeignFlag kForeignFlags[] = {
     {"--app", true, "prefork",
      [](const std::string& value, Result& result) -> std::string {
@@ -64,18 +91,43 @@ const ForeignFlag kForeignFlags[] = {
        if (value == "true") result.refusal = "prefork speaks HTTP/1.1, leave HTTP/2 to the proxy in front";
        return "requests are always HTTP/1.1";
      }},
-    {"--ssl-keyfile-password", true, "uvicorn and granian",
-     [](const std::string&, Result& result) -> std::string {
-       result.refusal = "prefork does not speak TLS yet; end it in the proxy in front";
-       return {};
-     }},
+    {"--ssl-keyfile-password", true, "uvicorn and granian", no_tls},
+    {"--ssl-protocol-min", true, "granian", no_tls},
+    {"--ssl-ca", true, "granian", no_tls},
+    {"--ssl-crl", true, "granian", no_tls},
+    {"--ssl-client-verify", false, "granian",
+     [](const std::string& value, Result& result) { return value == "true" ? no_tls(value, result) : "off, as here"; }},
     {"--reset-contextvars", false, "uvicorn", no_need},
     {"--use-colors", false, "uvicorn", no_need},
-    {"--h11-max-incomplete-event-size", true, "uvicorn",
+    {"--h11-max-incomplete-event-size", true, "uvicorn", to_limit_request_head},
+    {"--http1-buffer-size", true, "granian", to_limit_request_head},
+    {"--http1-header-read-timeout", true, "granian",
      [](const std::string& value, Result& result) -> std::string {
-       result.assignments.emplace_back("limit_request_head", value);
-       return "the setting limit_request_head";
+       result.assignments.emplace_back("header_timeout", value + "ms");
+       return "the setting header_timeout, in milliseconds";
      }},
+    {"--http1-keep-alive", false, "granian",
+     [](const std::string& value, Result& result) -> std::string {
+       if (value == "false") result.assignments.emplace_back("keepalive", "0");
+       return value == "false" ? "the setting keepalive with 0" : "connections are kept";
+     }},
+    {"--log", false, "granian",
+     [](const std::string& value, Result& result) -> std::string {
+       if (value == "false") result.assignments.emplace_back("loglevel", "critical");
+       return value == "false" ? "the setting loglevel with critical" : "the log is on";
+     }},
+    {"--metrics", false, "granian",
+     [](const std::string& value, Result& result) {
+       return value == "true" ? to_metrics_bind(value, result) : "off unless asked for";
+     }},
+    {"--metrics-address", true, "granian", to_metrics_bind},
+    {"--metrics-port", true, "granian", to_metrics_bind},
+    {"--static-path-route", true, "granian", no_static_files},
+    {"--static-path-mount", true, "granian", no_static_files},
+    {"--static-path-dir-to-file", true, "granian", no_static_files},
+    {"--static-path-expires", true, "granian", no_static_files},
+    {"--reload-ignore-dirs", true, "granian", to_reload_excludes},
+    {"--reload-ignore-paths", true, "granian", to_reload_excludes},
     {"--timeout-worker-healthcheck", true, "uvicorn", no_need},
     {"--reload-delay", true, "uvicorn", no_need},
     {"--respawn-failed-workers", false, "granian", no_need},
@@ -83,6 +135,21 @@ const ForeignFlag kForeignFlags[] = {
     {"--runtime-mode", true, "granian", no_need},
     {"--runtime-threads", true, "granian", no_need},
     {"--task-impl", true, "granian", no_need},
+    {"--runtime-blocking-threads", true, "granian", no_need},
+    {"--blocking-threads-idle-timeout", true, "granian", no_need},
+    {"--http1-pipeline-flush", false, "granian", no_need},
+    {"--rss-sample-interval", true, "granian", no_need},
+    {"--rss-samples", true, "granian", no_need},
+    {"--metrics-scrape-interval", true, "granian", no_need},
+    {"--reload-tick", true, "granian", no_need},
+    {"--reload-ignore-worker-failure", false, "granian", no_need},
+    {"--http2-adaptive-window", false, "granian", no_http2},
+    {"--http2-initial-connection-window-size", true, "granian", no_http2},
+    {"--http2-initial-stream-window-size", true, "granian", no_http2},
+    {"--http2-keep-alive-interval", true, "granian", no_http2},
+    {"--http2-keep-alive-timeout", true, "granian", no_http2},
+    {"--http2-max-headers-size", true, "granian", no_http2},
+    {"--http2-max-send-buffer-size", true, "granian", no_http2},
 };
 
 }  // namespace

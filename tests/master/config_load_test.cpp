@@ -223,6 +223,13 @@ INSTANTIATE_TEST_SUITE_P(
             {"-b", "a:1", "-b", "b:x"},
             "2 -b: 'b:x' given; allowed: HOST, HOST:PORT, :PORT, [IPV6]:PORT, tcp://HOST:PORT, unix:PATH, unix:@NAME "
             "or fd://NUMBER"},
+        WrongLine{{"--metrics", "a:b"},
+                  "2 --metrics: numbers are served at --metrics-bind ADDRESS:PORT, or at --metrics-path PATH of every "
+                  "address"},
+        WrongLine{{"--static-path-mount", "static"},
+                  "2 --static-path-mount: files are for the proxy in front, or for the application (WhiteNoise, "
+                  "StaticFiles)"},
+        WrongLine{{"--ssl-ca", "x"}, "2 --ssl-ca: prefork does not speak TLS yet; end it in the proxy in front"},
         WrongLine{{"app.py"}, "2 APP: 'app.py' given, which is a file; did you mean 'app:application'?"},
         WrongLine{{"./src/app.py:app"},
                   "2 APP: './src/app.py:app' given, which is a file; did you mean 'src.app:app'?"},
@@ -309,6 +316,15 @@ INSTANTIATE_TEST_SUITE_P(
         AliasCase{{"--access-logfile", "x", "--no-access-log"}, [](const Config& c) { return c.accesslog.empty(); }},
         AliasCase{{"--http", "httptools", "--ws", "auto"}, [](const Config& c) { return c.app.empty(); }},
         AliasCase{{"--workers-max-rss", "100"}, [](const Config& c) { return c.max_worker_rss == 100u << 20; }},
+        AliasCase{{"--no-http1-keep-alive"}, [](const Config& c) { return c.keepalive == 0s; }},
+        AliasCase{{"--http1-header-read-timeout", "1500"}, [](const Config& c) { return c.header_timeout == 1500ms; }},
+        AliasCase{{"--http1-buffer-size", "65536"}, [](const Config& c) { return c.limit_request_head == 65536; }},
+        AliasCase{{"--no-log", "--no-metrics", "--no-ssl-client-verify", "--http2-adaptive-window"},
+                  [](const Config& c) { return c.loglevel == "critical"; }},
+        AliasCase{{"--reload-ignore-dirs", "a", "--reload-ignore-paths", "b"},
+                  [](const Config& c) {
+                    return c.reload_excludes == Config::Strings{"a", "b"};
+                  }},
         AliasCase{{"--blocking-threads", "4"}, [](const Config& c) { return c.threads == 4; }},
         AliasCase{{"--app", "echo"}, [](const Config& c) { return c.builtin_app == "echo" && c.app.empty(); }},
         AliasCase{{"--app", "a:b"}, [](const Config& c) { return c.app == "a:b"; }}));
