@@ -150,6 +150,17 @@ def test_with_a_read_only_root_what_it_cannot_write_is_said_at_the_start(serve, 
     assert "Traceback" not in server.log()
 
 
+@needs_mounts
+def test_a_full_disk_costs_lines_of_the_access_log_and_no_request(serve, tmp_path):
+    (tmp_path / "small").mkdir()
+    server = serve(WSGI, "--no-control-socket", "--access-logfile", tmp_path / "small" / "log", workers=2, command=after(f"mount -t tmpfs -o size=64k none {tmp_path}/small", "unshare --mount"))
+    server.expect(r"\[WARNING\] access log [^\n]*cannot be written now \(No space left on device\)")
+    report = load_generator.load("-c", "8", "-n", "5000", f"http://127.0.0.1:{server.port}/")
+    assert report["exit_status"] == 0, report["log"]
+    server.logged("No space left on device")
+    assert server.get("/").status == 200
+
+
 @pytest.fixture
 def public():
     """A folder that everybody can read, as the packages of an application are."""
