@@ -66,8 +66,14 @@ TEST_F(WorkerMain, IsThePythonOfTheEnvironmentToProgramsThatItStarts) {
 
 TEST_F(WorkerMain, PutsItsFolderFirstOnThePath) {
   const auto folder = std::filesystem::temp_directory_path().string();
-  ASSERT_TRUE(start({"chdir", folder, "pythonpath", "/first,/second"})) << master.log();
+  ASSERT_TRUE(start({"chdir", folder})) << master.log();
   EXPECT_THAT(get("/main").body, HasSubstr("\"path0\": \"" + folder + "\""));
+}
+
+TEST_F(WorkerMain, PutsTheLastFolderOfPythonpathBeforeItsOwn) {
+  const auto folder = std::filesystem::temp_directory_path().string();
+  ASSERT_TRUE(start({"chdir", folder, "pythonpath", "/first,/second"})) << master.log();
+  EXPECT_THAT(get("/main").body, HasSubstr("\"path0\": \"/second\""));
 }
 
 TEST_F(WorkerMain, TermFinishesTheRequestAndExitsWith0) {
