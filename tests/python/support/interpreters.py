@@ -29,7 +29,17 @@ def has_worker(python):
     """Whether the build has one: embedded, or as an extension module that this interpreter loads."""
     if os.path.realpath(python) == os.path.realpath(pathlib.Path(BUILD, "python3.txt").read_text().strip()):
         return True
-    return any(pathlib.Path(BUILD, "hosts", "_prefork_worker" + suffix).exists() for suffix in about(python)["suffixes"])
+    return any(_host(suffix).exists() for suffix in about(python)["suffixes"])
+
+
+def has_worker_of_its_own(python):
+    """As has_worker(), but built for just this interpreter: Debian's debug build also loads modules of the ordinary one, which do not
+    count references."""
+    return _host(about(python)["suffixes"][0]).exists()
+
+
+def _host(suffix):
+    return pathlib.Path(BUILD, "hosts", "_prefork_worker" + suffix)
 
 
 def make_environment(python, folder, *options):

@@ -45,12 +45,13 @@ def test_an_environment_of_another_version_is_told_which_versions_there_are(tmp_
     assert "is Python %d.%d, and this installation has workers for: 3.9, 3.10, 3.13t" % sys.version_info[:2] in ran.stderr
 
 
-def test_the_folder_of_the_server_is_first_on_the_path(serve, tmp_path):
+def test_pythonpath_and_the_folder_of_the_server_are_first_on_the_path(serve, tmp_path):
+    """In gunicorn's order: each entry goes before everything that is there."""
     folder = tmp_path / "site"
     folder.mkdir()
     (folder / "own.py").write_text("from wsgi_apps import app\n")
     server = serve("own:app", "--chdir", str(folder), "--pythonpath", "/first,/second")
-    assert json.loads(server.get("/python").body)["path"][:3] == [str(folder), "/first", "/second"]
+    assert json.loads(server.get("/python").body)["path"][:3] == ["/second", "/first", str(folder)]
 
 
 @pytest.mark.parametrize("app, status, hint", [

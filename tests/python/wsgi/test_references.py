@@ -7,7 +7,7 @@ import os
 import re
 
 import pytest
-from support.interpreters import about, has_worker, interpreters
+from support.interpreters import about, has_worker_of_its_own, interpreters
 
 BATCH = 50
 COUNTED = int(os.environ.get("PREFORK_REFERENCE_REQUESTS", "2000"))
@@ -37,7 +37,7 @@ def options(request):
     if request.param == "own":
         return ()
     python = debug_python()
-    if python is None or not has_worker(python):
+    if python is None or not has_worker_of_its_own(python):
         pytest.skip("no debug build of Python here" if python is None else f"this build has no worker for {python}")
     return ("--python", python)
 
