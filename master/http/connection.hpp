@@ -142,7 +142,7 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
     if (site_.gather.owner() == this) site_.flush_gathered();
   }
   void finish_front();
-  void break_off(const H1Exchange& exchange);
+  void break_off();
   void after_write();
   void give_credit();
   net::Spool::Limits spool_limits() const;
@@ -174,7 +174,6 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   bool replying_ = false;      // in on_reply(): its exchange must not go away under it
   bool more_follows_ = false;  // the record at hand is not its reply's last
   bool broken_ = false;        // the stream failed
-  bool reset_at_end_ = false;  // the last reply is broken off, and nothing else says so
 
   std::vector<std::unique_ptr<H1Exchange>> exchanges_;  // oldest first; the last may still be arriving
   H1Exchange* reading_ = nullptr;                       // the one that is arriving

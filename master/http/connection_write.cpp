@@ -407,7 +407,7 @@ void Connection::finish_front() {
     if (site_.observer != nullptr && front.submitted) site_.observer->on_done(front, peer_);
     flush_gathered();
     if (state_ == State::Closed) return;
-    if (front.cut) return break_off(front);
+    if (front.cut) return break_off();
     if (&front == reading_) reading_ = nullptr;
     if (front.handshake()) websocket_.reset();  // refused, whoever did it: the connection goes on
     site_.recycle(std::move(exchanges_.front()));
@@ -435,10 +435,9 @@ void Connection::finish_front() {
   }
 }
 
-// What was written still reaches the client, and the replies before it whole; then it must not take this one for complete. With a
-// length or with chunks it can tell, without them only a reset says it.
-void Connection::break_off(const H1Exchange& exchange) {
-  reset_at_end_ = exchange.framer.framing() == Framing::UntilClose;
+// What was written still reaches the client, and the replies before it whole. With a length or with chunks it can tell that this one
+// is not complete. A client of HTTP/1.0 cannot; a reset would say it, but takes with it what the client has not read yet.
+void Connection::break_off() {
   cancel_all(wire::CancelReason::ClientGone);
   if (state_ == State::Open) state_ = State::Closing;
   after_write();
@@ -448,10 +447,6 @@ void Connection::after_write() {
   if (state_ != State::Open || site_.draining) flush_gathered();
   if (broken_) return on_gone();
   if (exchanges_.empty() && out_.empty()) {
-    if (reset_at_end_) {
-      stream_->end_write(net::Stream::Ending::Reset);
-      return close_now();
-    }
     if (state_ == State::Closing) return linger_or_close();
     if (state_ == State::HalfClosed) return close_now();
     if (site_.draining && state_ == State::Open) return linger_or_close();
