@@ -195,6 +195,9 @@ void WorkerLink::pump_body(http::Exchange& exchange) {
   }
   const bool nothing_left = !exchange.body || exchange.body->empty();
   if (exchange.body_end_sent || !nothing_left || !(exchange.body_whole || exchange.body_aborted)) return;
+  // The end takes no credit but waits for the first: before it nobody may have begun the request, and what comes for one that waits
+  // is dropped there.
+  if (!exchange.body_sent && exchange.body_credit == 0) return;
   exchange.body_end_sent = true;
   exchange.body_sent = true;
   send(wire::Kind::Body, static_cast<std::uint16_t>(wire::kEnd | (exchange.body_aborted ? wire::kAbort : 0)),

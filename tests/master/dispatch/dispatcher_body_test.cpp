@@ -49,6 +49,24 @@ TEST_F(BodyTest, FlowsOnlyUnderCredit) {
   EXPECT_NE(pieces[0].flags & wire::kEnd, 0);
 }
 
+TEST_F(BodyTest, ItsEndAloneWaitsForTheFirstCreditToo) {
+  Worker& one = worker();
+  Client& client = submit_with_body("/upload", "");
+  client.exchange.body_whole = false;
+  turn();
+  client.exchange.body_whole = true;  // while the worker has not begun the request
+  dispatcher.body_arrived(client.exchange);
+  const auto head = begun(one);
+  turn();
+  EXPECT_TRUE(one.read().empty());
+  ASSERT_TRUE(one.credit(head, 100));
+  turn();
+  const auto pieces = one.read();
+  ASSERT_EQ(pieces.size(), 1U);
+  EXPECT_EQ(pieces[0].kind, wire::Kind::Body);
+  EXPECT_EQ(pieces[0].flags, wire::kEnd);
+}
+
 TEST_F(BodyTest, GoesOnAfterAFullRing) {
   Worker& one = worker(2, {4096, 4096, 64});
   const std::string sent = numbered(100'000);
