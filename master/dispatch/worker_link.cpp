@@ -399,6 +399,13 @@ bool WorkerLink::accept_reply(std::uint32_t index, const shm::Record& record, st
 }
 
 // Reads one record into an event; false while it is continued, or when it is bad (bad_ says so).
+bool WorkerLink::take_file(http::ReplyEvent& event) {
+  shm::UniqueFd fd = descriptors_.take(event.file.serial);
+  if (!is_file(fd.get())) return false;
+  event.file_fd = fd.release();
+  return true;
+}
+
 bool WorkerLink::read_event(Slot& slot, const shm::Record& record, http::ReplyEvent& event) {
   const auto flags = record.tag.flags;
   event.kind = static_cast<wire::Kind>(record.tag.kind);
@@ -431,8 +438,7 @@ bool WorkerLink::read_event(Slot& slot, const shm::Record& record, http::ReplyEv
       return event.bytes.size() == event.close.reason_length || refuse("a Close record's reason lies outside");
     case wire::Kind::File:
       if (!wire::read_record(record.payload, event.file)) return refuse("a File record is cut");
-      event.file_fd = descriptors_.take(event.file.serial).release();
-      return is_file(event.file_fd) || refuse("a File record names no descriptor of a file");
+      return take_file(event) || refuse("a File record names no descriptor of a file");
     default: return refuse("a record of unknown kind");
   }
 }
