@@ -1,6 +1,7 @@
 """Fixtures of all end-to-end tests: servers that are looked at for what they leave behind (support/server.py)."""
 
 import pathlib
+import resource
 import sys
 
 import pytest
@@ -42,3 +43,12 @@ def serve_module(tmp_path_factory):
     servers = []
     yield _factory(tmp_path_factory.mktemp("server"), servers)
     _check_all(servers)
+
+
+@pytest.fixture
+def many_descriptors():
+    """As many as this process may have, for crowds of clients."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

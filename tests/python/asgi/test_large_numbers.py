@@ -13,17 +13,11 @@ HANDSHAKE = b"GET /socket HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnectio
 HELLO = b"\x81\x85" + bytes(4) + b"hello"
 CLOSE = b"\x88\x82" + bytes(4) + b"\x03\xe8"
 
+pytestmark = pytest.mark.usefixtures("many_descriptors")
+
 
 def scaled(number, least=1):
     return max(least, int(number * SCALE))
-
-
-@pytest.fixture(autouse=True)
-def descriptors():
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.fixture

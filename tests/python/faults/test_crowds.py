@@ -2,7 +2,6 @@
 Afterwards the fixture finds no descriptor and no process of theirs."""
 
 import contextlib
-import resource
 import socket
 import struct
 
@@ -14,13 +13,7 @@ APP = "process_app:application"
 GET = b"GET / HTTP/1.1\r\nHost: crowd\r\n\r\n"
 CUT_HEAD = b"GET / HTTP/1.1\r\nHost: crowd\r\nUser-Agent: slow\r\nX-More: "
 
-
-@pytest.fixture(autouse=True)
-def many_descriptors():
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+pytestmark = pytest.mark.usefixtures("many_descriptors")
 
 
 def crowd(stack, server, count, says=b"", room=None):

@@ -16,6 +16,19 @@ def _gone(pids):
     until(lambda: not any(map(Server._alive, pids)), "the end of the processes")
 
 
+def _killed_while_its_successor_runs(server, folder, new):
+    """The successor takes the old master's place, and leaves nothing when it ends."""
+    server.signal(signal.SIGKILL)
+    server.wait()
+    try:
+        until(lambda: (folder / "pid").exists() and int((folder / "pid").read_text()) == new, "the promotion")
+        assert server.get("/").status == 200
+    finally:
+        os.kill(new, signal.SIGTERM)
+        _gone([new])
+    until(lambda: not os.listdir(folder), "an empty folder")
+
+
 def test_the_files_of_a_master_that_is_killed_are_removed(serve, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
@@ -54,15 +67,7 @@ def test_the_successor_of_an_upgrade_keeps_its_socket_file(serve, tmp_path):
     new = int(until(lambda: (folder / "pid.2").exists() and (folder / "pid.2").read_text(), "the new master"))
     until(lambda: server.log().count("Serving with") == 2, "its worker")
     server.tree()
-    server.signal(signal.SIGKILL)
-    server.wait()
-    try:
-        until(lambda: (folder / "pid").exists() and int((folder / "pid").read_text()) == new, "the promotion")
-        assert server.get("/").status == 200
-    finally:
-        os.kill(new, signal.SIGTERM)
-        _gone([new])
-    until(lambda: not os.listdir(folder), "an empty folder")
+    _killed_while_its_successor_runs(server, folder, new)
 
 
 def test_a_master_that_is_killed_while_its_workers_start_leaves_no_process(serve, tmp_path):
@@ -145,15 +150,7 @@ def test_one_master_of_an_upgrade_is_killed_while_the_new_one_starts(serve, tmp_
         until(lambda: sorted(os.listdir(folder)) == ["pid", "sock"], "the end of its pid file")
         assert (folder / "pid").read_text() == f"{server.pid}\n"
         return
-    server.signal(signal.SIGKILL)
-    server.wait()
-    try:
-        until(lambda: (folder / "pid").exists() and int((folder / "pid").read_text()) == new, "the promotion")
-        assert server.get("/").status == 200
-    finally:
-        os.kill(new, signal.SIGTERM)
-        _gone([new])
-    until(lambda: not os.listdir(folder), "an empty folder")
+    _killed_while_its_successor_runs(server, folder, new)
 
 
 def test_nothing_is_left_of_a_daemon_that_is_killed(tmp_path):
