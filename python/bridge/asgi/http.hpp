@@ -37,8 +37,7 @@ class ResponseWriter {
   bool head_out() const { return head_out_; }
   bool complete() const { return complete_; }  // the last message was taken
   bool pending() const {
-    return (head_due_ && !head_out_) || !body_left_.empty() || file_left_ || trailers_due_ ||
-           (complete_ && !end_out_);
+    return (head_due_ && !head_out_) || !body_left_.empty() || file_left_ || trailers_due_ || (complete_ && !end_out_);
   }
 
  private:
