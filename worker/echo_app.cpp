@@ -28,8 +28,7 @@ void sleep_for(std::string_view seconds) {
   }
 }
 
-// The bytes that /len and /chunks answer: the letters in turn, so that a client can check every one by its offset.
-std::byte pattern(std::uint64_t offset) { return static_cast<std::byte>('a' + offset % 26); }
+constexpr std::size_t kLetters = 26;
 
 bool starts(std::string_view path, std::string_view prefix, std::string_view& rest) {
   if (path.substr(0, prefix.size()) != prefix) return false;
@@ -37,13 +36,12 @@ bool starts(std::string_view path, std::string_view prefix, std::string_view& re
   return true;
 }
 
-const std::vector<std::byte>& pattern_block() {
-  static const std::vector<std::byte> block = [] {
-    std::vector<std::byte> bytes(26 * 4096);
-    for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = pattern(i);
-    return bytes;
-  }();
-  return block;
+// The bytes that /len and /chunks answer: the letters in turn, so that a client can check every one by its offset. Cut from a
+// block that is made once: what a reply costs is its way, not its making.
+std::span<const std::byte> letters(std::uint64_t offset, std::size_t size) {
+  thread_local std::vector<std::byte> block;
+  for (auto i = block.size(); i < size + kLetters; ++i) block.push_back(static_cast<std::byte>('a' + i % kLetters));
+  return std::span<const std::byte>(block).subspan(offset % kLetters, size);
 }
 
 }  // namespace
@@ -80,14 +78,16 @@ void EchoApp::length(Exchange& exchange, std::string_view count) {
   const std::string length = std::to_string(left);
   const wire::ReplyField fields[] = {{"Content-Type", "application/octet-stream", Name::ContentType},
                                      {"Content-Length", length, Name::ContentLength}};
-  const auto& block = pattern_block();
-  auto piece = std::span(block).first(std::min<std::uint64_t>(left, block.size()));
-  left -= piece.size();
-  auto sent = exchange.send_head({200, 0, {}, fields}, piece, left == 0);
+  const auto piece = [&left] {
+    const auto size = std::min<std::uint64_t>(left, kLetters * 4096);
+    left -= size;
+    return letters(0, size);
+  };
+  const auto first = piece();
+  auto sent = exchange.send_head({200, 0, {}, fields}, first, left == 0);
   while (sent == Sent::Ok && left > 0) {
-    piece = std::span(block).first(std::min<std::uint64_t>(left, block.size()));
-    left -= piece.size();
-    sent = exchange.send_body(piece, left == 0);
+    const auto next = piece();
+    sent = exchange.send_body(next, left == 0);
   }
 }
 
@@ -95,12 +95,9 @@ void EchoApp::chunks(Exchange& exchange, std::string_view counts) {
   const auto slash = counts.find('/');
   const std::uint64_t pieces = number(counts.substr(0, slash));
   const std::uint64_t size = slash == std::string_view::npos ? 1 : number(counts.substr(slash + 1));
-  std::vector<std::byte> piece(size);
-  std::uint64_t offset = 0;
   auto sent = exchange.send_head({200, 0, {}, {}}, {}, pieces == 0 || size == 0);
   for (std::uint64_t i = 0; i < pieces && size != 0 && sent == Sent::Ok; ++i) {
-    for (auto& byte : piece) byte = pattern(offset++);
-    sent = exchange.send_body(piece, i + 1 == pieces);
+    sent = exchange.send_body(letters(i * size, size), i + 1 == pieces);
   }
 }
 
