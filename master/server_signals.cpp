@@ -117,9 +117,9 @@ void Server::stop_quickly(const char* why) {
   site_.draining = true;
   site_.for_each(
       [](http::Connection& connection) { connection.drain(); });  // a WebSocket is told 1001 before its worker goes
-  // An event loop has a lifespan to end, and tasks to cancel when these had their time; it has the quick deadline for that.
+  // An event loop cancels what it runs and ends its lifespan, also when its requests have had their time.
   const bool lifespan = dispatcher_.interface_known() && dispatcher_.interface() == wire::Interface::Asgi;
-  supervisor_.quit(lifespan ? (patience_is_over ? SIGQUIT : SIGTERM) : patience_is_over ? SIGKILL : SIGQUIT);
+  supervisor_.quit(patience_is_over && !lifespan ? SIGKILL : SIGQUIT);
   dispatcher_.fail_queue(503, "the server has stopped");
   kill_timer_.start(kQuickMs);
 }

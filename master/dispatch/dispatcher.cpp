@@ -161,7 +161,7 @@ void Dispatcher::enqueue_front(http::Exchange& exchange) {
   if (!expiry_timer_.active()) expiry_timer_.start(kExpiryMs, kExpiryMs);
 }
 
-void Dispatcher::retire(WorkerLink& link) {
+void Dispatcher::abandon(WorkerLink& link) {
   PREFORK_FAULT_POINT("master.retire");
   link.retire();
   if (!any_ready()) none_ready_since_ms_ = loop_.now_ms();
@@ -170,6 +170,10 @@ void Dispatcher::retire(WorkerLink& link) {
   std::reverse(revoked.begin(), revoked.end());
   if (sticky_) put_in_front(sticky_->forget(link));
   for (http::Exchange* exchange : revoked) enqueue_front(*exchange);
+}
+
+void Dispatcher::retire(WorkerLink& link) {
+  abandon(link);
   std::vector<http::Exchange*> held;
   for (http::Exchange* exchange = link.held().front(); exchange != nullptr;
        exchange = http::ExchangeList::next(*exchange))

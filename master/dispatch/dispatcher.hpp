@@ -61,6 +61,8 @@ class Dispatcher {
   void bury(WorkerLink& link, bool trusted, const std::function<void(const http::Exchange&, bool started)>& mourn);
   // The worker gets no more requests, what it has not started is given to others, and it is told to finish.
   void retire(WorkerLink& link);
+  // The same for one that hangs and is about to be killed: nothing is told to it or, of an orderly end, to its WebSockets.
+  void abandon(WorkerLink& link);
   // Fails one request of a worker, or all that a worker still has.
   void give_up(http::Exchange& exchange, std::uint16_t status, const char* why);
   void fail_running(WorkerLink& link, std::uint16_t status, const char* why);

@@ -473,11 +473,9 @@ void WorkerLink::take_back(std::uint64_t now_ns, std::vector<http::Exchange*>& r
   }
 }
 
-http::Exchange* WorkerLink::oldest_started() {
-  for (http::Exchange* exchange = held_.front(); exchange != nullptr; exchange = http::ExchangeList::next(*exchange)) {
-    if (exchange->body_sent || end_.claims.claimed(exchange->slot, exchange->generation)) return exchange;
-  }
-  return nullptr;
+http::Exchange* WorkerLink::find_started(http::Exchange* from, http::Exchange* (*next)(http::Exchange&)) const {
+  while (from != nullptr && !from->body_sent && !end_.claims.claimed(from->slot, from->generation)) from = next(*from);
+  return from;
 }
 
 std::vector<WorkerLink::Left> WorkerLink::bury() {

@@ -81,8 +81,10 @@ class WorkerLink {
   std::vector<Left> bury();
   http::ExchangeList& held() { return held_; }
 
-  // For the watchdog: the request that has been running longest, when something finished here last, and the worker's sign of life.
-  http::Exchange* oldest_started();
+  // For the watchdog: the requests that have been running longest and shortest, when something finished here last, and the worker's
+  // sign of life.
+  http::Exchange* oldest_started() const { return find_started(held_.front(), http::ExchangeList::next); }
+  http::Exchange* newest_started() const { return find_started(held_.back(), http::ExchangeList::previous); }
   std::uint64_t last_finished_ns() const { return finished_ns_; }
   std::uint64_t heartbeat_us() const { return end_.phase.heartbeat_us(); }
   const shm::Recorder& worker_recorder() const { return end_.worker_recorder; }
@@ -110,6 +112,7 @@ class WorkerLink {
   void resume_bodies();
   std::uint32_t take_slot();
   void free_slot(std::uint32_t index);
+  http::Exchange* find_started(http::Exchange* from, http::Exchange* (*next)(http::Exchange&)) const;
   std::uint64_t unclaimed_estimate() const;
 
   bool accept(const shm::Record& record, std::uint64_t now_ns);

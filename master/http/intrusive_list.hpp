@@ -20,6 +20,7 @@ class IntrusiveList {
   T* front() const { return first_; }
   T* back() const { return last_; }
   static T* next(T& member) { return (member.*Hook).next; }
+  static T* previous(T& member) { return (member.*Hook).previous; }
 
   void push_back(T& member) { insert(member, last_, nullptr); }
   void push_front(T& member) { insert(member, nullptr, first_); }

@@ -90,7 +90,8 @@ void Supervisor::look_for_wear(WorkerProcess& worker, std::uint64_t now_ms) {
 }
 
 // With one thread the limit is a request's; with several, or an event loop, a process is judged by the heartbeat that it can only
-// renew with the GIL or on its loop, and of its requests the oldest is taken for the guilty one.
+// renew with the GIL or on its loop. Of the requests of several threads the oldest is taken for the guilty one. Those of an event loop
+// wait for each other: the one that keeps it is mostly the last that it began, and the oldest may be a WebSocket that only waits.
 void Supervisor::look_for_hang(WorkerProcess& worker) {
   const auto state = worker.link().state();
   if (policy_.timeout_ms == 0 || (state != State::Ready && state != State::Retiring) || worker.notes.aborted) return;
@@ -104,10 +105,11 @@ void Supervisor::look_for_hang(WorkerProcess& worker) {
     if (now > sign && now - sign >= limit_ns + kSampleMs * 1'000'000) end_hung(worker, nullptr);
     return;
   }
-  const bool alone = worker.link().concurrency() == 1 && worker.link().interface() != wire::Interface::Asgi;
+  const bool on_loop = worker.link().interface() == wire::Interface::Asgi;
+  const bool alone = worker.link().concurrency() == 1 && !on_loop;
   const auto since =
       std::max(oldest->sent_ns, alone ? worker.link().last_finished_ns() : worker.link().heartbeat_us() * 1'000);
-  if (now > since && now - since >= limit_ns) end_hung(worker, oldest);
+  if (now > since && now - since >= limit_ns) end_hung(worker, on_loop ? worker.link().newest_started() : oldest);
 }
 
 void Supervisor::end_hung(WorkerProcess& worker, http::Exchange* guilty) {
@@ -121,7 +123,7 @@ void Supervisor::end_hung(WorkerProcess& worker, http::Exchange* guilty) {
   worker.notes.aborted = true;
   worker.notes.worn = true;
   worker.notes.due_ms = loop_.now_ms() + kAbortMs;
-  dispatcher_.retire(worker.link());
+  dispatcher_.abandon(worker.link());
   if (guilty != nullptr) dispatcher_.give_up(*guilty, 504, "the worker took longer than --timeout");
   worker.kill(SIGABRT);
 }

@@ -103,8 +103,9 @@ def test_handler_that_blocks_its_loop_is_ended_and_its_sockets_are_closed(serve)
     server.expect(DEATH)
     with sockets(server, 2) as found, server.connect() as client:
         client.sendall(b"GET /hang HTTP/1.1\r\nHost: h\r\n\r\n")
-        assert client.makefile("rb").readline().split()[1] in (b"502", b"503", b"504")
-        assert all(closed_with(client) in (1011, 1012) for client, _ in found)
+        assert client.makefile("rb").readline().split()[1] == b"504"
+        assert [closed_with(client) for client, _ in found] == [1011, 1011]
+    assert "TIMEOUT" in server.log() and "GET /hang for" in server.log()
     assert server.get("/").status == 200
 
 
@@ -166,6 +167,24 @@ def test_what_does_not_end_is_cancelled_when_patience_is_over_and_the_lifespan_s
         assert not stream.is_whole()
         assert server.wait() == 0
     assert server.log().index("never is cleaned up") < server.log().index("lifespan ends")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
+def test_quick_stop_cancels_at_once_and_the_lifespan_still_ends(serve, tmp_path, number):
+    config = tmp_path / "conf.py"
+    config.write_text("def worker_int(worker): print('interrupted', flush=True)\n")
+    server = serve("asgi_service:app", "-c", config)
+    server.expect("Requests are broken off|Error handling|worker")
+    stream = Stream(server, 100_000)
+    with sockets(server, 1) as found, server.connect() as client:
+        client.sendall(b"GET /never HTTP/1.1\r\nHost: h\r\n\r\n")
+        server.logged("never begins")
+        server.signal(number)
+        assert [closed_with(client) for client, _ in found] == [1001]
+        assert not stream.is_whole()
+        assert server.wait() == 0
+    steps = [server.log().index(step) for step in ("interrupted", "never is cleaned up", "lifespan ends")]
+    assert steps == sorted(steps)
 
 
 def test_old_generation_that_does_not_end_is_cancelled_too(serve):
