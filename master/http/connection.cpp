@@ -10,9 +10,6 @@ namespace {
 constexpr std::uint64_t kLingerMs = 2'000;
 constexpr std::uint64_t kLastRequestMs = 500;  // for an idle connection when the server stops
 constexpr std::uint64_t kHalfCloseMs = 1'000;
-constexpr std::uint64_t kBodyCheckMs = 800;  // the rate is that of the last body_marks_ of these
-
-constexpr std::uint64_t kNoMark = ~std::uint64_t{0};
 
 std::uint64_t earliest(std::initializer_list<std::uint64_t> times) {
   std::uint64_t first = 0;
@@ -31,6 +28,7 @@ void H1Exchange::reset_h1() {
   keep_alive = true;
   expects_continue = received = submitted = head_written = trailers_written = ended = cut = stalled = false;
   early_files.clear();
+  rate.stop();
   if (early.capacity() > 64 * 1024) {
     std::vector<char>().swap(early);
   } else {
@@ -124,7 +122,7 @@ bool Connection::wants_input() const {
     case State::WebSocket: return websocket_->wants_input();
     case State::Open: break;
   }
-  if (!leftover_.empty()) return false;
+  if (leftover_) return false;
   const bool body_waits = reading_ != nullptr && !reading_->ended && reading_->body &&
                           reading_->body->size() > site_.buffers.request_memory && !reading_->body_whole &&
                           (reading_->submitted || reading_->body->full());
@@ -150,7 +148,7 @@ void Connection::linger_or_close() {
   state_ = State::Lingering;
   stream_->end_write(net::Stream::Ending::Orderly);
   linger_due_ms_ = site_.loop.now_ms() + kLingerMs;
-  head_due_ms_ = idle_due_ms_ = body_check_ms_ = send_due_ms_ = websocket_due_ms_ = 0;
+  head_due_ms_ = idle_due_ms_ = send_due_ms_ = websocket_due_ms_ = 0;
   update_interest();
   schedule();
 }
@@ -273,13 +271,6 @@ void Connection::schedule() {
     } else if (idle_due_ms_ == 0) {
       idle_due_ms_ = now + site_.timing.keepalive_ms;
     }
-    const bool body = parser_.in_body() && site_.timing.body_min_rate != 0;
-    if (!body) body_check_ms_ = 0;
-    if (body && body_check_ms_ == 0) {
-      body_check_ms_ = now + kBodyCheckMs;
-      body_marks_.fill(kNoMark);
-      body_marks_.front() = parser_.body_received();
-    }
   }
   websocket_due_ms_ = state_ == State::WebSocket ? websocket_->due_ms() : 0;
   if (out_.empty() || state_ == State::Lingering) {
@@ -288,13 +279,21 @@ void Connection::schedule() {
     send_due_ms_ = site_.timing.send_ms == 0 ? 0 : now + site_.timing.send_ms;
     sent_mark_ = out_.sent();
   }
-  const auto first = earliest({head_due_ms_, idle_due_ms_, body_check_ms_, send_due_ms_, linger_due_ms_,
-                               half_close_due_ms_, websocket_due_ms_, unread_due_ms_});
+  const bool rated = watches_rate();
+  if (rated && reading_->rate.due_ms() == 0) reading_->rate.watch(now, parser_.body_received());
+  const auto first = earliest({head_due_ms_, idle_due_ms_, rated ? reading_->rate.due_ms() : 0, send_due_ms_,
+                               linger_due_ms_, half_close_due_ms_, websocket_due_ms_, unread_due_ms_});
   if (first == 0) {
     disarm();
   } else {
     set(site_.wheel, first);
   }
+}
+
+bool Connection::too_slow() {
+  const bool waits_for_us = !wants_input() || continue_due_;
+  return reading_->rate.too_slow(site_.loop.now_ms(), parser_.body_received(), site_.timing.body_min_rate,
+                                 waits_for_us);
 }
 
 void Connection::on_deadline() {
@@ -309,20 +308,10 @@ void Connection::on_deadline() {
     head_due_ms_ = 0;
     return refuse({408, "The request head did not arrive in time"});
   }
-  if (due(body_check_ms_)) {
-    body_check_ms_ = now + kBodyCheckMs;
-    const bool waits_for_us = !wants_input() || continue_due_;
-    const auto oldest = body_marks_.back();
-    std::shift_right(body_marks_.begin(), body_marks_.end(), 1);
-    body_marks_.front() = parser_.body_received();
-    if (waits_for_us) {
-      body_marks_.fill(kNoMark);
-    } else if (oldest != kNoMark && (parser_.body_received() - oldest) * 1000 <
-                                        site_.timing.body_min_rate * body_marks_.size() * kBodyCheckMs) {
-      body_check_ms_ = 0;
-      if (!hand_over_stalled()) return refuse({408, kBodyTooSlow});
-      if (state_ == State::Closed) return;
-    }
+  if (watches_rate() && due(reading_->rate.due_ms()) && too_slow()) {
+    reading_->rate.stop();
+    if (!hand_over_stalled()) return refuse({408, kBodyTooSlow});
+    if (state_ == State::Closed) return;
   }
   if (due(websocket_due_ms_)) {
     websocket_due_ms_ = 0;

@@ -7,7 +7,6 @@
 //     \--accepted handshake--> WebSocket
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
@@ -19,6 +18,7 @@
 #include "master/http/h1_writer.hpp"
 #include "master/http/out_queue.hpp"
 #include "master/http/site.hpp"
+#include "master/http/upload_rate.hpp"
 #include "master/http/websocket.hpp"
 #include "master/net/listener.hpp"
 #include "master/net/stream.hpp"
@@ -51,9 +51,17 @@ struct H1Exchange : Exchange {
   };
   std::vector<char> early;
   std::vector<EarlyFile> early_files;
+  UploadRate rate;
 
   bool handshake() const { return (request.head.flags & wire::kWebSocket) != 0; }
   void reset_h1();
+};
+
+// Bytes behind a full look-ahead. They are not moved while the requests among them are taken off one by one.
+struct Leftover {
+  std::vector<char> bytes;
+  std::size_t taken = 0;
+  std::span<char> rest() { return std::span(bytes).subspan(taken); }
 };
 
 class Connection : public net::StreamEvents, public ReplySink, private net::Deadline {
@@ -88,7 +96,8 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
 
   // reading (connection_read.cpp)
   void consume(std::span<const char> in);
-  void parse(std::span<const char> in);
+  void parse(std::span<const char>& in);
+  void parse_leftover();
   bool read_proxy(std::span<const char>& in);
   bool step(std::span<const char>& in);
   void on_head_done();
@@ -156,6 +165,10 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   void cancel_all(wire::CancelReason reason);
   void update_interest();
   void schedule();
+  bool watches_rate() const {
+    return reading_ != nullptr && parser_.in_body() && site_.timing.body_min_rate != 0 && state_ == State::Open;
+  }
+  bool too_slow();
   void on_deadline() override;
 
   Site& site_;
@@ -177,15 +190,13 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
 
   std::vector<std::unique_ptr<H1Exchange>> exchanges_;  // oldest first; the last may still be arriving
   H1Exchange* reading_ = nullptr;                       // the one that is arriving
-  std::vector<char> leftover_;                          // bytes behind a full look-ahead
+  std::unique_ptr<Leftover> leftover_;                  // only while the look-ahead is full
   OutQueue out_;
   std::unique_ptr<WebSocket> websocket_;  // from a valid handshake on
 
   // Times, in milliseconds of the loop's clock; 0 is off.
   std::uint64_t head_due_ms_ = 0;
   std::uint64_t idle_due_ms_ = 0;
-  std::uint64_t body_check_ms_ = 0;
-  std::array<std::uint64_t, 5> body_marks_{};  // body bytes at the last checks, the latest first
   std::uint64_t send_due_ms_ = 0;
   std::uint64_t sent_mark_ = 0;
   std::uint64_t linger_due_ms_ = 0;

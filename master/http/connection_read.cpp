@@ -22,11 +22,27 @@ void Connection::consume(std::span<const char> in) {
   PREFORK_FAULT_POINT("master.parse");
   if (proxy_due_ && !read_proxy(in)) return;
   parse(in);
+  if (!in.empty()) leftover_ = std::make_unique<Leftover>(Leftover{{in.begin(), in.end()}, 0});
 }
 
-void Connection::parse(std::span<const char> in) {
+// What the look-ahead has no room for stays in `in`.
+void Connection::parse(std::span<const char>& in) {
   while ((state_ == State::Open || state_ == State::HalfClosed) && step(in)) {
   }
+  if (last_request_ || (state_ != State::Open && state_ != State::HalfClosed)) in = {};
+}
+
+// The look-ahead has room again.
+void Connection::parse_leftover() {
+  if (!leftover_ || look_ahead_full()) return;
+  auto leftover = std::move(leftover_);
+  std::span<const char> rest = leftover->rest();
+  parse(rest);
+  if (!rest.empty()) {
+    leftover->taken = leftover->bytes.size() - rest.size();
+    leftover_ = std::move(leftover);
+  }
+  submit_streamed();
 }
 
 // What a load balancer writes in front of the first request. False: nothing of HTTP has come yet, or never will.
@@ -39,7 +55,11 @@ bool Connection::read_proxy(std::span<const char>& in) {
   switch (status) {
     case Status::Forbidden: refuse({403, "PROXY protocol from a peer that is not in proxy_allow_ips"}); return false;
     case Status::Malformed: refuse({400, proxy_->reason()}); return false;
-    case Status::NotProxy: parse(proxy_->replay()); break;
+    case Status::NotProxy: {
+      std::span<const char> first = proxy_->replay();
+      parse(first);
+      break;
+    }
     default: break;
   }
   if (status == Status::Done && proxy_->has_address()) {
@@ -54,10 +74,7 @@ bool Connection::read_proxy(std::span<const char>& in) {
 bool Connection::step(std::span<const char>& in) {
   if (reading_ == nullptr) {
     if (in.empty() || last_request_) return false;  // behind the last request nothing is read as one
-    if (look_ahead_full() || websocket_) {
-      leftover_.insert(leftover_.end(), in.begin(), in.end());
-      return false;
-    }
+    if (look_ahead_full() || websocket_) return false;
     exchanges_.push_back(site_.make_exchange(*this));
     reading_ = exchanges_.back().get();
     parser_.begin(reading_->request);
@@ -270,8 +287,9 @@ void Connection::refuse(Refusal refusal) {
   if (site_.observer != nullptr) site_.observer->on_error(&exchange, &peer_, refusal.status, refusal.reason);
   exchange.submitted = true;
   reading_ = nullptr;
+  last_request_ = true;
   stop_reading_requests();
-  head_due_ms_ = body_check_ms_ = 0;
+  head_due_ms_ = 0;
   if (exchange.ended) return finish_front();
   write_error(exchange, refusal.status, refusal.reason);
 }

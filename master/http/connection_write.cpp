@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "master/http/connection.hpp"
 #include "shm/fault.hpp"
@@ -133,7 +134,7 @@ ReplyFacts Connection::reply_facts(const H1Exchange& exchange) {
           kUnreadBody;
   // A connection that ends does so with the last of its replies: those before it must not say that nothing follows.
   const bool ends = state_ != State::Open || site_.draining || site_.timing.keepalive_ms == 0;
-  const bool last = exchanges_.back().get() == &exchange && leftover_.empty();
+  const bool last = exchanges_.back().get() == &exchange && !leftover_;
   facts.keep_alive =
       exchange.keep_alive && !(ends && last) && !much && !(exchange.expects_continue && !exchange.received);
   return facts;
@@ -198,13 +199,9 @@ bool Connection::accept_websocket(H1Exchange& exchange, const ReplyEvent& event)
   state_ = State::WebSocket;
   exchange.head_written = true;
   exchange.status = 101;
-  head_due_ms_ = idle_due_ms_ = body_check_ms_ = half_close_due_ms_ = 0;
+  head_due_ms_ = idle_due_ms_ = half_close_due_ms_ = 0;
   if (!websocket_->accept(exchange, event)) return false;
-  if (!leftover_.empty() && state_ == State::WebSocket) {
-    std::vector<char> early;
-    early.swap(leftover_);
-    websocket_->feed(early);
-  }
+  if (leftover_ && state_ == State::WebSocket) websocket_->feed(std::exchange(leftover_, nullptr)->rest());
   return true;
 }
 
@@ -427,12 +424,7 @@ void Connection::finish_front() {
   }
   if (state_ == State::Closed) return;
   submit_ready();
-  if (!leftover_.empty() && !look_ahead_full()) {
-    std::vector<char> bytes;
-    bytes.swap(leftover_);
-    consume(bytes);
-    submit_streamed();
-  }
+  parse_leftover();
 }
 
 // What was written still reaches the client, and the replies before it whole. With a length or with chunks it can tell that this one

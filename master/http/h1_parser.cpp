@@ -146,9 +146,9 @@ Feed H1Parser::feed_method(std::span<const char>& in) {
 }
 
 void H1Parser::start_llhttp() {
-  llhttp_ = kAfterMethod;
-  llhttp_.data = this;
-  if (limits_.permit_obsolete_folding) llhttp_set_lenient_headers(&llhttp_, 1);
+  llhttp_t& llhttp = reader_.emplace<llhttp_t>(kAfterMethod);
+  llhttp.data = this;
+  if (limits_.permit_obsolete_folding) llhttp_set_lenient_headers(&llhttp, 1);
 }
 
 Feed H1Parser::feed_head(std::span<const char>& in) {
@@ -187,11 +187,11 @@ Feed H1Parser::feed_head_once(std::span<const char>& in) {
   const std::size_t before = buffer_at_ - head_at_;
   const std::size_t length =
       std::min<std::size_t>(in.size(), limits_.head - std::min<std::size_t>(limits_.head, before));
-  const llhttp_errno_t error = llhttp_execute(&llhttp_, in.data(), length);
+  const llhttp_errno_t error = llhttp_execute(&llhttp(), in.data(), length);
   const bool done = error == HPE_PAUSED;
   // A callback's refusal comes back as one of several codes.
-  if (error != HPE_OK && !done) return refuse(refusal_ ? refusal_ : Refusal{400, llhttp_get_error_reason(&llhttp_)});
-  const std::size_t used = done ? static_cast<std::size_t>(llhttp_get_error_pos(&llhttp_) - in.data()) : length;
+  if (error != HPE_OK && !done) return refuse(refusal_ ? refusal_ : Refusal{400, llhttp_get_error_reason(&llhttp())});
+  const std::size_t used = done ? static_cast<std::size_t>(llhttp_get_error_pos(&llhttp()) - in.data()) : length;
   if (!clean_lines(in.first(used))) return refuse(refusal_);
   take(in, used);
   if (done) return complete_head();
@@ -325,15 +325,15 @@ bool H1Parser::clean_lines(std::span<const char> bytes) {
 Feed H1Parser::complete_head() {
   if (!line_done_) return refuse({505, "HTTP version is not supported"});  // HTTP/0.9 has no version
   wire::RequestHead& head = builder_->head;
-  if (const Refusal refusal = judge_version(llhttp_.http_major, llhttp_.http_minor, limits_, head))
+  if (const Refusal refusal = judge_version(llhttp().http_major, llhttp().http_minor, limits_, head))
     return refuse(refusal);
   if (const Refusal refusal = judge_fields()) return refuse(refusal);
   if (const Refusal refusal = judge_head(facts_, limits_, *builder_)) return refuse(refusal);
   const bool chunked = (head.flags & wire::kChunkedBody) != 0;
   // Two readers of the same fields: where they disagree, so might a proxy in front. (llhttp does not know a chunked with a tab
   // behind it, which RFC 9112 5.1 allows.)
-  const bool chunked_seen = (llhttp_.flags & F_CHUNKED) != 0;
-  const std::uint64_t length_seen = (llhttp_.flags & F_CONTENT_LENGTH) != 0 ? llhttp_.content_length : 0;
+  const bool chunked_seen = (llhttp().flags & F_CHUNKED) != 0;
+  const std::uint64_t length_seen = (llhttp().flags & F_CONTENT_LENGTH) != 0 ? llhttp().content_length : 0;
   if (!chunked && (chunked_seen || length_seen != head.content_length)) {
     return refuse({400, "Message length is ambiguous"});
   }
@@ -342,7 +342,7 @@ Feed H1Parser::complete_head() {
   expects_continue_ = (head.flags & wire::kExpectContinue) != 0;
   if (chunked) {
     body_ = Body::Chunked;
-    chunks_.reset();
+    reader_.emplace<ChunkDecoder>();
   } else if (head.content_length != 0) {
     body_ = Body::Length;
     remaining_ = head.content_length;
@@ -361,10 +361,10 @@ Feed H1Parser::feed_body(std::span<const char>& in) {
     body_received_ += piece_.size();
     return Feed::BodyPiece;
   }
-  switch (chunks_.next(in, piece_, limits_)) {
+  switch (chunks().next(in, piece_, limits_)) {
     case ChunkDecoder::Step::Piece: body_received_ += piece_.size(); return Feed::BodyPiece;
     case ChunkDecoder::Step::Done: return message_done();
-    case ChunkDecoder::Step::Bad: return refuse(chunks_.refusal());
+    case ChunkDecoder::Step::Bad: return refuse(chunks().refusal());
     case ChunkDecoder::Step::NeedMore: break;
   }
   return Feed::NeedMore;

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <variant>
 
 #include "master/http/chunk_decoder.hpp"
 #include "master/http/h1_policy.hpp"
@@ -98,12 +99,13 @@ class H1Parser {
   Refusal judge_unknown_name(wire::Field& field, bool& keep);
   Refusal unfold(wire::Field& field);
   bool clean_lines(std::span<const char> bytes);
+  llhttp_t& llhttp() { return std::get<llhttp_t>(reader_); }
+  ChunkDecoder& chunks() { return std::get<ChunkDecoder>(reader_); }
 
   const Limits& limits_;
   wire::RequestBuilder* builder_ = nullptr;
-  llhttp_t llhttp_;
   HeadFacts facts_;
-  ChunkDecoder chunks_;
+  std::variant<llhttp_t, ChunkDecoder> reader_;  // of a head, or of a chunked body: a connection is never inside both
   std::span<const char> piece_;
   std::uint64_t remaining_ = 0;  // of a body with a length
   std::uint64_t body_received_ = 0;

@@ -368,7 +368,7 @@ TEST_F(ConnectionTest, AHeadThatTakesTooLongIs408) {
 }
 
 TEST_F(ConnectionTest, AnIdleConnectionEndsWithoutAWord) {
-  site.timing.keepalive_ms = 1;
+  site.timing.header_ms = site.timing.keepalive_ms = 1;
   connect();
   ASSERT_TRUE(until_closed());
   EXPECT_EQ(received, "");

@@ -7,7 +7,7 @@ import struct
 
 import pytest
 from support import load_generator
-from support.server import BUILD, until
+from support.server import BUILD, SANITIZED, until
 
 APP = "process_app:application"
 GET = b"GET / HTTP/1.1\r\nHost: crowd\r\n\r\n"
@@ -16,7 +16,7 @@ CUT_HEAD = b"GET / HTTP/1.1\r\nHost: crowd\r\nUser-Agent: slow\r\nX-More: "
 pytestmark = pytest.mark.usefixtures("many_descriptors")
 
 
-def crowd(stack, server, count, says=b"", room=None):
+def crowd(stack, server, count, says=b"", room=None, answered=False):
     clients = []
     for _ in range(count):
         client = stack.enter_context(socket.socket())
@@ -25,6 +25,8 @@ def crowd(stack, server, count, says=b"", room=None):
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
         client.connect(("127.0.0.1", server.port))
         client.sendall(says)
+        if answered:
+            assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
         clients.append(client)
     return clients
 
@@ -33,22 +35,21 @@ def serves_others(server):
     return all(server.get("/").status == 200 for _ in range(20))
 
 
-@pytest.mark.parametrize(("says", "most"), [(GET, 2.0), (CUT_HEAD, 3.0)], ids=["idle", "slow heads"])
-def test_two_thousand_connections_cost_memory_only(serve, says, most):
+@pytest.mark.parametrize(("says", "most"), [(GET, 1.0), (CUT_HEAD, 2.0)], ids=["idle", "slow heads"])
+def test_two_thousand_connections_cost_memory_only(serve, says, most, record_property):
     """KiB of the master's own memory for a connection; the kernel's buffers come on top."""
     server = serve(APP, "--header-timeout", "300", "--keep-alive", "300", workers=2)
     with contextlib.ExitStack() as stack:
-        crowd(stack, server, 200, says)  # what is there once, whatever the number
+        crowd(stack, server, 200, says, answered=says == GET)  # what is there once, whatever the number
         until(lambda: len(server.descriptors()) >= 200, "the first connections")
         assert serves_others(server)
         before = server.pss(server.pid)
-        for client in crowd(stack, server, 2000, says):
-            if says == GET:
-                assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
+        crowd(stack, server, 2000, says, answered=says == GET)
         until(lambda: len(server.descriptors()) >= 2200, "every connection")
         assert serves_others(server)
         cost = (server.pss(server.pid) - before) / 2000
-        assert cost <= most
+        record_property("KiB a connection", cost)
+        assert cost <= most or SANITIZED
     until(lambda: len(server.descriptors()) < 200, "the end of the crowd")
     assert serves_others(server)
 

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 from support import load_generator
-from support.server import BUILD, until
+from support.server import BUILD, SANITIZED, until
 
 APP = "preload_apps:application"
 ASGI = "preload_apps:asgi"
@@ -82,7 +82,7 @@ def test_the_application_is_loaded_once_and_its_workers_are_the_masters_children
 
 
 def test_workers_share_the_memory_of_the_application(serve):
-    if "san" in os.environ.get("PREFORK_BUILD", ""):
+    if SANITIZED:
         pytest.skip("a sanitizer's memory is its own")
 
     def kilobytes(*arguments):

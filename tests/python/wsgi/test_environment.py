@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from support.server import ROOT
+from support.server import ROOT, SANITIZED
 
 
 def told(python):
@@ -75,6 +75,6 @@ def test_the_demonstration_page_is_served_when_nothing_is_named(serve):
 def test_a_bare_worker_is_small(serve):
     server = serve("wsgi_apps:app")
     server.get("/")
-    if "san" in os.environ.get("PREFORK_BUILD", ""):
+    if SANITIZED:
         pytest.skip("a sanitizer's memory is its own")
     assert server.pss(server.workers()[0]) < 20 * 1024

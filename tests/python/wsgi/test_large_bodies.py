@@ -8,6 +8,7 @@ import random
 import threading
 
 import pytest
+from support.server import SANITIZED
 
 SCALE = float(os.environ.get("PREFORK_NUMBERS", "0.06"))
 MIB = 1 << 20
@@ -29,7 +30,7 @@ def assert_flat(server, before, most):
 
 @pytest.mark.parametrize("options", [(), ("--threads", "4"), ("--no-request-buffering",)])
 def test_down_and_up_without_memory(serve, options):
-    if "san" in os.environ.get("PREFORK_BUILD", ""):
+    if SANITIZED:
         pytest.skip("a sanitizer's memory is its own")
     server = serve("wsgi_apps:app", *options)
     server.post("/digest", BLOCK)  # what is allocated once

@@ -8,6 +8,7 @@ import re
 
 import pytest
 from support.interpreters import about, has_worker_of_its_own, interpreters
+from support.server import SANITIZED
 
 BATCH = 50
 COUNTED = int(os.environ.get("PREFORK_REFERENCE_REQUESTS", "2000"))
@@ -32,7 +33,7 @@ def debug_python():
 
 @pytest.fixture(scope="module", params=["own", "debug"])
 def options(request):
-    if "san" in os.environ.get("PREFORK_BUILD", ""):
+    if SANITIZED:
         pytest.skip("a sanitizer keeps what was freed for a while")
     if request.param == "own":
         return ()
