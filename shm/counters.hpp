@@ -10,19 +10,17 @@
 namespace prefork::shm {
 
 enum class Counter : std::uint8_t {
-  Taken,
-  Started,
-  Finished,
-  Failed,
-  BodyBytesIn,
-  BodyBytesOut,
-  Waits,
-  RoomWaits,
+  Taken,        // requests claimed, and skipped because the master had taken them back
+  Finished,     // requests
+  Failed,       // of them by an exception
+  BodyBytesIn,  // beside what came with heads
+  Waits,        // sleeps of a thread on the bell
+  RoomWaits,    // refusals of a full reply ring
   kCount
 };
 
 inline constexpr std::array<const char*, static_cast<std::size_t>(Counter::kCount)> kCounterNames{
-    "taken", "started", "finished", "failed", "body_bytes_in", "body_bytes_out", "waits", "room_waits"};
+    "taken", "finished", "failed", "body_bytes_in", "waits", "room_waits"};
 
 struct Counters {
   alignas(kLine) std::array<Atomic<std::uint64_t>, 16> values;

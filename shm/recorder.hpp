@@ -8,33 +8,21 @@
 
 namespace prefork::shm {
 
+// What is not part of every request costs nothing there; of every request there is Take alone.
 enum class Event : std::uint16_t {
   None,
-  Attach,
-  Ready,
-  Take,
-  Skip,
-  Start,
-  Finish,
-  Fail,
-  BodyIn,
-  BodyOut,
-  WaitRequest,
-  WaitBody,
-  WaitRoom,
-  WaitCredit,
-  Wake,
-  Cancel,
-  Drain,
-  Exit,
-  Dispatch,
-  Revoke,
-  Requeue,
-  Reply,
-  End,
-  Credit,
-  Bad,
-  Death,
+  Attach,      // the worker; value: its process id
+  Ready,       // it takes requests
+  Take,        // it has claimed a request; value, here and below: the generation, unless another is named
+  Skip,        // a request that the master had taken back
+  WaitRoom,    // the reply ring is full; value: bytes wanted
+  WaitCredit,  // the client is slow: no more of the body may be sent
+  Credit,      // asks for more of the request's body; value: bytes
+  Cancel,      // told that nobody waits for the reply any more; value: wire::CancelReason
+  Abort,       // breaks a reply off
+  Drain,       // told to finish what it has
+  Exit,        // in an orderly way
+  Revoke,      // the master has taken a request back
   kCount
 };
 

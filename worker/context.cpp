@@ -111,6 +111,11 @@ Context::Context(const Attachment& attachment, wire::Settings settings)
   PREFORK_FAULT_POINT("worker.attach");
 }
 
+Context::~Context() {
+  channel_.phase.set(shm::Phase::Stopped, coarse_us());
+  channel_.recorder.note(shm::Event::Exit, coarse_us());
+}
+
 bool Context::bells_alive() const {
   return ::fcntl(own_bell_.get(), F_GETFD) >= 0 && ::fcntl(master_bell_.get(), F_GETFD) >= 0;
 }

@@ -41,6 +41,9 @@ class Context {
  public:
   explicit Context(const Attachment& attachment);  // throws std::system_error, std::runtime_error
   Context(const Attachment& attachment, wire::Settings settings);
+  ~Context();
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
 
   shm::WorkerEnd& channel() { return channel_; }
   const wire::Settings& settings() const { return settings_; }

@@ -75,7 +75,7 @@ Crew::Slept Crew::lead(std::unique_lock<std::mutex>& lock, For what) {
 }
 
 Crew::Slept Crew::sleep_on_bell(std::unique_lock<std::mutex>& lock) {
-  channel_.phase.set(shm::Phase::Ready, coarse_us());
+  channel_.phase.set(inbox_.idle_phase(), coarse_us());
   channel_.counters.add(shm::Counter::Waits);
   lock.unlock();
   PREFORK_FAULT_POINT("worker.sleep");

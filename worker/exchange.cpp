@@ -133,7 +133,7 @@ Sent Exchange::send_body(std::span<const std::byte> body, bool end) {
 std::optional<Sent> Exchange::send_file(int fd, std::uint64_t offset, std::uint64_t length, bool end) {
   bool crossed = true;
   const auto sent = push([&] {
-    if (!crew_.outbox().has_room_for_file()) return false;
+    if (!crew_.outbox().has_room_for_file(id())) return false;
     std::uint32_t serial = 0;
     crossed = context_.send_fd(fd, serial);
     if (!crossed) return true;

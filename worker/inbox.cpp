@@ -36,6 +36,8 @@ void Inbox::accept(const shm::Record& record) {
   if (kind == wire::Kind::Drain) {
     PREFORK_FAULT_POINT("worker.drain");
     draining_ = true;
+    channel_.recorder.note(shm::Event::Drain, coarse_us());
+    channel_.phase.set(shm::Phase::Draining, coarse_us());
     return;
   }
   if (record.tag.slot >= streams_.size()) return;
@@ -57,6 +59,8 @@ void Inbox::accept(const shm::Record& record) {
     case wire::Kind::Cancel:
       if (wire::CancelRecord cancel; wire::read_record(record.payload, cancel)) stream.cancel_reason = cancel.reason;
       (stream.cancel_reason == wire::CancelReason::HalfClosed ? stream.half_closed : stream.cancelled) = true;
+      channel_.recorder.note(shm::Event::Cancel, coarse_us(), record.tag.slot,
+                             static_cast<std::uint32_t>(stream.cancel_reason));
       break;
     case wire::Kind::Message: accept_message(stream, record); break;
     case wire::Kind::Close: accept_close(stream, record.payload); break;

@@ -84,6 +84,7 @@ class Inbox {
   void clear_changed();
 
   bool draining() const { return draining_; }
+  shm::Phase idle_phase() const { return draining_ ? shm::Phase::Draining : shm::Phase::Ready; }
   bool broken() const { return broken_; }  // the master's records make no sense, or cannot come any more: exit
   void give_up() { broken_ = true; }
 

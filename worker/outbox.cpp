@@ -30,18 +30,22 @@ std::uint32_t write_reply(std::span<std::byte> memory, const Reply& reply, std::
 
 }  // namespace
 
-std::span<std::byte> Outbox::claim(std::size_t bytes) {
+std::span<std::byte> Outbox::claim(StreamId id, std::size_t bytes) {
   const auto space = channel_.replies.try_claim(static_cast<std::uint32_t>(bytes));
-  if (space.data() == nullptr) {
-    wanted_ = static_cast<std::uint32_t>(bytes);
-    starved_ = true;
-  }
+  if (space.data() == nullptr) starve(id, bytes);
   return space;
+}
+
+void Outbox::starve(StreamId id, std::size_t bytes) {
+  wanted_ = static_cast<std::uint32_t>(bytes);
+  starved_ = true;
+  channel_.counters.add(shm::Counter::RoomWaits);
+  channel_.recorder.note(shm::Event::WaitRoom, coarse_us(), id.slot, wanted_);
 }
 
 bool Outbox::send(StreamId id, wire::Kind kind, std::uint16_t flags, const void* record, std::size_t size,
                   std::string_view rest) {
-  const auto space = claim(size + rest.size());
+  const auto space = claim(id, size + rest.size());
   if (space.data() == nullptr) return false;
   if (size != 0) std::memcpy(space.data(), record, size);
   if (!rest.empty()) std::memcpy(space.data() + size, rest.data(), rest.size());
@@ -63,8 +67,7 @@ bool Outbox::head_in_fragments(StreamId id, wire::Kind kind, std::uint16_t flags
     head.writer = shm::FragmentWriter(head.bytes);
   }
   if (!head.writer.push(channel_.replies, {static_cast<std::uint16_t>(kind), flags, id.slot, id.generation})) {
-    wanted_ = head.writer.next_length(channel_.replies);
-    starved_ = true;
+    starve(id, head.writer.next_length(channel_.replies));
     ring();  // the pieces that are in the ring make the room for the others
     return false;
   }
@@ -82,7 +85,7 @@ bool Outbox::try_head(StreamId id, const Reply& reply, std::span<const std::byte
     return head_in_fragments(id, wire::Kind::Head, flags, reply, head);
   }
   const std::size_t inline_bytes = std::min({body.size(), room - head, kPiece, static_cast<std::size_t>(credit)});
-  const auto space = claim(head + inline_bytes);
+  const auto space = claim(id, head + inline_bytes);
   if (space.data() == nullptr) return false;
   const auto used = write_reply(space, reply, body.first(inline_bytes));
   PREFORK_FAULT_POINT("worker.reply");  // written, not yet there
@@ -97,7 +100,7 @@ bool Outbox::try_head(StreamId id, const Reply& reply, std::span<const std::byte
 bool Outbox::try_interim(StreamId id, const Reply& reply) {
   const std::size_t size = wire::reply_head_space(reply.fields.size(), text_bytes(reply));
   if (size > channel_.replies.max_payload()) return head_in_fragments(id, wire::Kind::Interim, 0, reply, size);
-  const auto space = claim(size);
+  const auto space = claim(id, size);
   if (space.data() == nullptr) return false;
   const auto used = write_reply(space, reply, {});
   channel_.replies.commit({static_cast<std::uint16_t>(wire::Kind::Interim), 0, id.slot, id.generation}, used);
@@ -108,7 +111,7 @@ bool Outbox::try_trailers(StreamId id, std::span<const wire::ReplyField> fields)
   const Reply reply{200, 0, {}, fields};
   const std::size_t size = wire::reply_head_space(fields.size(), text_bytes(reply));
   if (size > channel_.replies.max_payload()) return head_in_fragments(id, wire::Kind::Trailers, 0, reply, size);
-  const auto space = claim(size);
+  const auto space = claim(id, size);
   if (space.data() == nullptr) return false;
   const auto used = write_reply(space, reply, {});
   channel_.replies.commit({static_cast<std::uint16_t>(wire::Kind::Trailers), 0, id.slot, id.generation}, used);
@@ -120,7 +123,10 @@ bool Outbox::try_body(StreamId id, std::span<const std::byte> body, bool end, st
   taken = 0;
   const std::size_t length =
       std::min({body.size(), std::size_t{channel_.replies.max_payload()}, kPiece, static_cast<std::size_t>(credit)});
-  if (length == 0 && !body.empty()) return true;  // no credit: nothing went, and room is not what is missing
+  if (length == 0 && !body.empty()) {  // no credit: nothing went, and room is not what is missing
+    channel_.recorder.note(shm::Event::WaitCredit, coarse_us(), id.slot, id.generation);
+    return true;
+  }
   const bool last = end && length == body.size();
   PREFORK_FAULT_POINT("worker.body");
   if (!send(id, wire::Kind::Body, last ? wire::kEnd : 0, body.data(), length)) return false;
@@ -130,11 +136,13 @@ bool Outbox::try_body(StreamId id, std::span<const std::byte> body, bool end, st
 
 bool Outbox::try_abort(StreamId id) {
   unfinished_.erase(id.slot);
+  channel_.recorder.note(shm::Event::Abort, coarse_us(), id.slot, id.generation);
   return send(id, wire::Kind::Body, wire::kEnd | wire::kAbort, nullptr, 0);
 }
 
 bool Outbox::try_credit(StreamId id, std::uint64_t bytes) {
   PREFORK_FAULT_POINT("worker.credit");
+  channel_.recorder.note(shm::Event::Credit, coarse_us(), id.slot, static_cast<std::uint32_t>(bytes));
   const wire::CreditRecord record{bytes};
   return send(id, wire::Kind::Credit, 0, &record, sizeof record);
 }

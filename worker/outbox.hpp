@@ -47,7 +47,7 @@ class Outbox {
   [[nodiscard]] bool try_credit(StreamId id, std::uint64_t bytes);  // so many more request body bytes are welcome
   // True: the try_file() that follows is not refused. A descriptor is sent only then, because the master takes descriptors in the order
   // of their records, and another stream's could come first while this one waits.
-  [[nodiscard]] bool has_room_for_file() { return claim(sizeof(wire::FileRecord)).data() != nullptr; }
+  [[nodiscard]] bool has_room_for_file(StreamId id) { return claim(id, sizeof(wire::FileRecord)).data() != nullptr; }
   [[nodiscard]] bool try_file(StreamId id, const wire::FileRecord& file, bool end);
   // One piece of a WebSocket message: all of it when `taken` == size.
   [[nodiscard]] bool try_message(StreamId id, std::span<const std::byte> bytes, bool text, std::size_t& taken);
@@ -65,7 +65,8 @@ class Outbox {
   bool untold() const { return oldest_unrung_ns_ != 0; }  // an end waits for its bell
 
  private:
-  std::span<std::byte> claim(std::size_t bytes);
+  std::span<std::byte> claim(StreamId id, std::size_t bytes);
+  void starve(StreamId id, std::size_t bytes);  // there is no room for so many
   bool send(StreamId id, wire::Kind kind, std::uint16_t flags, const void* record, std::size_t size,
             std::string_view rest = {});
   bool head_in_fragments(StreamId id, wire::Kind kind, std::uint16_t flags, const Reply& reply, std::size_t size);

@@ -45,7 +45,7 @@ struct PreforkRing : ::testing::Test {
     worker.phase.set(Phase::Busy, 2);
     worker.counters.add(Counter::Taken, 5);
     worker.recorder.note(Event::Take, 100, 9, 1);
-    master.recorder.note(Event::Dispatch, 90, 9, 1);
+    master.recorder.note(Event::Revoke, 90, 9, 1);
     worker.own_bell.arm();
     const auto request = wire::testing::sample_request();
     push(master.requests, wire::Kind::Head, 9, 1, request.payload());
@@ -78,7 +78,7 @@ struct PreforkRing : ::testing::Test {
           "1 slots last claimed", "request ring: capacity 4096, head 0, tail 256, in use 256 (6.2 %)",
           "oldest 0 head slot 9 generation 1: POST /a%20b?x=1, 3 fields, body 5", "host: example.org", "x-tint: blue",
           "201 Made, 2 fields, body 4", "X-Tint: red", "body slot 9 generation 1 end: 8 bytes: the rest",
-          "take         slot 9 value 1", "dispatch     slot 9 value 1"}) {
+          "take         slot 9 value 1", "revoke       slot 9 value 1"}) {
       EXPECT_TRUE(shown.has(part)) << part << " is not in\n" << shown.text;
     }
   }

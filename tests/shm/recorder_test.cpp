@@ -14,12 +14,12 @@ namespace {
 
 TEST(Recorder, KeepsTheLast1024Events) {
   const auto recorder = std::make_unique<Recorder>();
-  for (std::uint32_t i = 0; i < 3000; ++i) recorder->note(Event::Start, i, i, i + 1);
+  for (std::uint32_t i = 0; i < 3000; ++i) recorder->note(Event::Take, i, i, i + 1);
   EXPECT_EQ(recorder->next.load(std::memory_order_relaxed), 3000u);
   for (std::uint64_t serial = 3000 - Recorder::kEvents; serial < 3000; ++serial) {
     const auto& event = recorder->events[serial % Recorder::kEvents];
     EXPECT_EQ(event.when_and_event >> 16, serial);
-    EXPECT_EQ(event.when_and_event & 0xffff, static_cast<std::uint64_t>(Event::Start));
+    EXPECT_EQ(event.when_and_event & 0xffff, static_cast<std::uint64_t>(Event::Take));
     EXPECT_EQ(event.slot, serial);
     EXPECT_EQ(event.value, serial + 1);
   }
@@ -30,7 +30,7 @@ TEST(Recorder, EveryEventHasANameOfItsOwn) {
   for (std::uint16_t event = 0; event < static_cast<std::uint16_t>(Event::kCount); ++event)
     names.insert(to_string(static_cast<Event>(event)));
   EXPECT_EQ(names.size(), static_cast<std::size_t>(Event::kCount));
-  EXPECT_STREQ(to_string(Event::Death), "death");
+  EXPECT_STREQ(to_string(Event::Revoke), "revoke");
   EXPECT_STREQ(to_string(Event::kCount), "unknown");
   EXPECT_STREQ(to_string(static_cast<Event>(0xffff)), "unknown");
 }

@@ -148,7 +148,7 @@ TEST(Region, AnIdleChannelTouchesLessThan200KiB) {
     cross(master.requests, worker.requests, 400);
     ASSERT_TRUE(worker.claims.try_claim(i % 8, i));
     cross(worker.replies, master.replies, 200);
-    master.recorder.note(Event::Dispatch, i);
+    master.recorder.note(Event::Revoke, i);
     worker.recorder.note(Event::Take, i);
     worker.counters.add(Counter::Taken);
   }

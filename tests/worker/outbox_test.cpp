@@ -60,6 +60,12 @@ TEST_F(OutboxTest, ARefusalSendsNothingAndRoomLetsItGoOn) {
   while (outbox.try_body(id, wire::as_bytes(block), false, 10000, taken)) ++sent;
   EXPECT_EQ(sent, 2);
   EXPECT_TRUE(outbox.starved());
+  const shm::Recorder& recorder = master.end().worker_recorder;
+  const auto& last = recorder.events.at(recorder.next.load(std::memory_order_acquire) - 1);
+  EXPECT_EQ(static_cast<shm::Event>(last.when_and_event & 0xffff), shm::Event::WaitRoom);
+  EXPECT_EQ(last.slot, slot);
+  EXPECT_EQ(last.value, block.size());
+  EXPECT_EQ(master.end().counters.get(shm::Counter::RoomWaits), 1u);
   EXPECT_TRUE(outbox.must_wait());
   master.auto_credit = false;
   master.pump();

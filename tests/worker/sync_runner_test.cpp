@@ -64,7 +64,23 @@ class SyncRunnerTest : public testing::Test {
   }
   void TearDown() override {
     if (runner) runner->stop();
+    join();
+  }
+  void join() {
     for (auto& thread : crew) thread.join();
+    crew.clear();
+  }
+  // What the worker's flight recorder says, in order, besides requests it took and a ring that we did not empty in time.
+  std::vector<std::string> recorded() {
+    std::vector<std::string> events;
+    const shm::Recorder& recorder = master.end().worker_recorder;
+    const auto written = recorder.next.load(std::memory_order_acquire);
+    for (std::uint64_t i = 0; i < written; ++i) {
+      const auto event = static_cast<shm::Event>(recorder.events.at(i).when_and_event & 0xffff);
+      if (event == shm::Event::Take || event == shm::Event::WaitRoom) continue;
+      if (events.empty() || events.back() != shm::to_string(event)) events.emplace_back(shm::to_string(event));
+    }
+    return events;
   }
   std::vector<std::uint32_t> send(int count, Ask ask = {}) {
     std::vector<std::uint32_t> slots;
@@ -223,17 +239,40 @@ TEST_F(SyncRunnerTest, DrainFinishesWhatIsThereAndEndsEveryThread) {
   const auto slots = send(20);
   master.drain();
   for (const auto slot : slots) EXPECT_EQ(master.finish(slot).body, "done");
-  for (auto& thread : crew) thread.join();
-  crew.clear();
+  join();
   EXPECT_EQ(last_end.load(), SyncRunner::Ended::Drained);
+}
+
+TEST_F(SyncRunnerTest, TheRecorderOutlivesAWorkerAndTellsWhatItWaitedFor) {
+  wire::Settings settings;
+  settings.set("reply_window", "20000");
+  serve(
+      1, [](Exchange& exchange) { answer(exchange, read_all(exchange) + std::string(50000, 'c')); }, settings);
+  master.auto_credit = false;
+  Ask ask;
+  ask.body_follows = true;
+  const auto slot = master.send(ask);
+  ASSERT_TRUE(master.until([&] { return master.answer(slot).credit > 0; }));
+  master.body(slot, "all", true);
+  ASSERT_TRUE(master.until([&] { return master.answer(slot).body.size() == 20000; }));
+  master.cancel(slot);
+  EXPECT_TRUE(master.finish(slot).aborted);
+  master.drain();
+  join();
+  EXPECT_EQ(master.end().phase.phase(), shm::Phase::Draining);
+  runner.reset();
+  context.reset();
+  EXPECT_EQ(master.end().phase.phase(), shm::Phase::Stopped);
+  const std::vector<std::string> expected{"attach", "ready", "credit", "wait-credit",
+                                          "cancel", "abort", "drain",  "exit"};
+  EXPECT_EQ(recorded(), expected);
 }
 
 TEST_F(SyncRunnerTest, StopEndsThreadsThatSleep) {
   serve(3, [](Exchange& exchange) { answer(exchange, "done"); });
   EXPECT_EQ(master.ask(Ask{}).body, "done");
   runner->stop();
-  for (auto& thread : crew) thread.join();
-  crew.clear();
+  join();
 }
 
 TEST_F(SyncRunnerTest, ARequestTakenBackIsNotAnswered) {

@@ -102,7 +102,7 @@ PyRef Loop::new_future() { return PyRef::steal(PyObject_CallNoArgs(create_future
 
 void Loop::beat() {
   if (ended_) return;
-  context_.channel().phase.set(shm::Phase::Ready, worker::coarse_us());
+  context_.channel().phase.set(inbox_.idle_phase(), worker::coarse_us());
   if (!context_.bells_alive()) {
     log(Level::Critical, std::string(kClosedDescriptors));
     inbox_.give_up();
@@ -189,7 +189,7 @@ void Loop::arm() {
     channel.own_bell.disarm();
     return schedule_turn();
   }
-  channel.phase.set(shm::Phase::Ready, worker::coarse_us());
+  channel.phase.set(inbox_.idle_phase(), worker::coarse_us());
 }
 
 void Loop::schedule_turn() {
