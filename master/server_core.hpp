@@ -107,10 +107,10 @@ class Server {
   net::Loop loop_;
   net::DeadlineWheel wheel_;
   dispatch::Dispatcher dispatcher_;
-  Doors doors_;  // before the connections that refer to it
+  Doors doors_;                                    // before the connections that refer to it
+  serve::Metrics metrics_;                         // over reloads
+  std::unique_ptr<serve::SiteObserver> observer_;  // hears of what the last connections break off
   http::Site site_;
-  serve::Metrics metrics_;  // over reloads
-  std::unique_ptr<serve::SiteObserver> observer_;
   AdminPort admin_;
   std::unique_ptr<process::HookProcess> hooks_;  // null: no hook of the master is set, or the mold has them
   std::vector<std::unique_ptr<process::HookProcess>>

@@ -102,7 +102,9 @@ void Server::leave_when_done() {
     stage_ = Stage::Leaving;
     supervisor_.stop();
   }
-  if (supervisor_.running() == 0) loop_.stop();
+  if (supervisor_.running() != 0) return;
+  dispatcher_.fail_queue(503, "the server has stopped");  // what the last worker had not started
+  loop_.stop();
 }
 
 void Server::stop_quickly(const char* why) {

@@ -117,6 +117,21 @@ def test_whatever_it_does_it_ends_when_it_is_told(serve, tmp_path, phase, number
         client.close()
 
 
+@pytest.mark.parametrize("numbers", [[signal.SIGINT], [signal.SIGTERM, signal.SIGQUIT]], ids=lambda ns: "-".join(n.name for n in ns))
+@BOTH
+def test_a_stop_at_once_under_load_ends_in_good_order(serve, app, numbers):
+    for _ in range(4):
+        server = serve(app, "--no-control-socket", workers=2)
+        server.tolerate(r"\[(WARNING|ERROR)\] (Requests are broken off|Error handling request|… and \d+ more requests|Worker \(pid)")
+        load = load_generator.start("-c", "64", "-d", "60", "-t", "60", f"http://127.0.0.1:{server.port}/")
+        until(lambda server=server: len(server.descriptors()) > 64, "the load")
+        for number in numbers:
+            server.signal(number)
+        assert server.wait() == 0
+        load.send_signal(signal.SIGINT)
+        load_generator.finish(load)
+
+
 def _catches(pid, number):
     status = open(f"/proc/{pid}/status").read()
     return int(status.split("SigCgt:")[1].split()[0], 16) >> (number - 1) & 1
