@@ -131,6 +131,7 @@ void Context::ready(wire::Interface interface, std::uint32_t concurrency) {
   channel_.replies.commit({static_cast<std::uint16_t>(wire::Kind::Ready), 0, 0, 0}, sizeof record);
   channel_.replies.publish();
   channel_.master_bell.ring();
+  was_ready_ = true;
 }
 
 bool Context::send_fd(int fd, std::uint32_t& serial) {

@@ -56,6 +56,7 @@ class Context {
 
   // Tells the master that requests may come. Rings.
   void ready(wire::Interface interface, std::uint32_t concurrency);
+  bool was_ready() const { return was_ready_; }
 
   // Sends a descriptor to the master ahead of the File record that names its serial. False when the socket takes no more now.
   [[nodiscard]] bool send_fd(int fd, std::uint32_t& serial);
@@ -70,6 +71,7 @@ class Context {
   unsigned worker_id_;
   unsigned worker_age_;
   std::uint32_t next_serial_ = 1;
+  bool was_ready_ = false;
 };
 
 }  // namespace prefork::worker

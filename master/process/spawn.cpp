@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <string_view>
 #include <system_error>
 
@@ -35,6 +36,11 @@ std::vector<char*> environment_of(const WorkerCommand& command) {
 }
 
 }  // namespace
+
+bool ExitStatus::was_told() const {
+  constexpr std::array kTold{SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2};
+  return std::find(kTold.begin(), kTold.end(), signal) != kTold.end();
+}
 
 std::shared_ptr<shm::UniqueFd> failure_file() {
   auto file = std::make_shared<shm::UniqueFd>(::memfd_create("prefork-failure", MFD_CLOEXEC));

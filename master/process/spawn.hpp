@@ -32,6 +32,9 @@ struct WorkerCommand {
 struct ExitStatus {
   int code = 0;
   int signal = 0;
+
+  // Ended by a signal that somebody sends to end a process, or that ends one which has no handlers yet: no fault of its own.
+  bool was_told() const;
 };
 
 // What went wrong last in a worker of this command, as Python says it; empty: nothing that a worker could tell.

@@ -56,8 +56,10 @@ void Supervisor::on_exit(WorkerProcess& worker, ExitStatus status) {
   reconcile();
 }
 
-// Before its Ready: while nobody serves, the failure is the server's; a reload's is the reload's; a replacement is tried again.
+// Before its Ready: while nobody serves, the failure is the server's; a reload's is the reload's; a replacement is tried again, and
+// so is whoever was told to end.
 void Supervisor::boot_failed(const WorkerProcess& worker, ExitStatus status) {
+  if (status.was_told()) return back_off();
   if (reloading_) {
     std::string why = "worker " + std::to_string(worker.pid()) + " did not start";
     if (!worker.notes.cause.empty()) {
@@ -106,6 +108,8 @@ void Supervisor::say_exit(const WorkerProcess& worker, ExitStatus status) {
       status.signal == 0 && status.code == 0 && worker.notes.was_ready && worker.notes.was_running.empty();
   if (orderly || (worker.notes.ending && worker.notes.cause.empty() && worker.notes.was_running.empty())) {
     log_.info("Worker exiting (pid: ", worker.pid(), ")");
+  } else if (!worker.notes.was_ready && worker.notes.cause.empty() && status.was_told()) {
+    log_.warning("Worker (pid:", worker.pid(), ")", describe(status), " before it served: another one is started");
   } else {
     log_.error(obituary(worker, status, loop_.now_ms()));
   }

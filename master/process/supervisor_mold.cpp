@@ -171,7 +171,7 @@ void Supervisor::on_mold_exit(Mold& mold, ExitStatus status) {
   timer_.start(0);  // takes it down: its own frame is on the stack
   if (!wanted) return;
   const std::string how = describe(status) + (mold.cause.empty() ? "" : " (" + mold.cause + ")");
-  if (current && reloading_)
+  if (current && reloading_ && !status.was_told())
     return fail_reload("the application was not loaded: the mold (pid:" + std::to_string(mold.pid()) + ")" + how +
                        reason(status));
   log_.error("The mold (pid:", mold.pid(), ")", how,

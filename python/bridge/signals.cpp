@@ -29,25 +29,32 @@ void flush_streams() {
   }
 }
 
+void die_of(int number) {
+  ::signal(number, SIG_DFL);
+  ::raise(number);
+}
+
 // A child that the application forked has our handlers still, and no master: it dies of the signal, as multiprocessing.Pool expects of
 // what it terminates.
 void die_if_child(int number) {
-  if (!is_forked_child()) return;
-  ::signal(number, SIG_DFL);
-  ::raise(number);
+  if (is_forked_child()) die_of(number);
+}
+
+// Code that is being imported expects no SystemExit between any two of its instructions: some of it swallows that, some turns it into
+// an error of its own. So nothing is unwound.
+[[noreturn]] void end_import() {
+  hooks->run(Hook::WorkerExit);
+  end_unserved();
 }
 
 PyObject* on_term(PyObject*, PyObject*) {
   die_if_child(SIGTERM);
   if (masters_to_stop) Py_RETURN_NONE;
   stop_came = true;
-  if (stop) {
-    stop();
-    if (PyErr_Occurred() != nullptr) return nullptr;
-    Py_RETURN_NONE;
-  }
-  PyErr_SetNone(PyExc_SystemExit);  // still starting: nothing to finish
-  return nullptr;
+  if (!stop) end_import();
+  stop();
+  if (PyErr_Occurred() != nullptr) return nullptr;
+  Py_RETURN_NONE;
 }
 
 PyObject* on_quit(PyObject*, PyObject*) {
@@ -55,7 +62,8 @@ PyObject* on_quit(PyObject*, PyObject*) {
   if (masters_to_stop) Py_RETURN_NONE;
   quit_came = stop_came = true;
   hooks->run(Hook::WorkerInt);
-  if (stop) stop();
+  if (!stop) end_import();
+  stop();
   // Unwinds whatever the main thread runs; what catches it meets the master's KILL.
   PyErr_SetNone(PyExc_SystemExit);
   return nullptr;
@@ -128,6 +136,15 @@ void use_hooks(Hooks& worker_hooks) {
 }
 
 void on_stop(std::function<void()> function) { stop = std::move(function); }
+
+void end_unserved() {
+  const PyRef module = PyRef::steal(PyImport_ImportModule("atexit"));
+  if (!module || !PyRef::steal(PyObject_CallMethod(module.get(), "_run_exitfuncs", nullptr))) PyErr_Clear();
+  flush_streams();
+  die_of(SIGTERM);
+  ::_exit(0);  // it is blocked
+}
+
 bool quitting() { return quit_came; }
 bool stopping() { return stop_came; }
 

@@ -1,6 +1,7 @@
 // What signals do in a worker. They are ordinary Python handlers, so that an application can look at them and set its own:
 //   TERM  finishes what is started, then exits with 0            QUIT  worker_int, then exits at once with 0
 //   ABRT  stack dump by faulthandler, worker_abort, exits with 1    INT, HUP, USR1, USR2, WINCH  are the master's: nothing happens
+// While the application is imported TERM and QUIT end the process at once, as TERM does without handlers.
 // One a process; GIL held; main thread.
 #pragma once
 
@@ -18,8 +19,12 @@ void leave_stops_to_master();
 // In a worker that was forked: the handlers are there, and run its hooks from now on.
 void use_hooks(Hooks& hooks);
 
-// What TERM calls, and QUIT too before it unwinds the main thread; at most one at a time. Empty: TERM exits at once.
+// What TERM calls, and QUIT too before it unwinds the main thread; at most one at a time. Until then the worker starts.
 void on_stop(std::function<void()> function);
+
+// Told to stop before it was ready: runs what is registered with atexit and ends the process by SIGTERM, so that the master sees that
+// nobody is to blame.
+[[noreturn]] void end_unserved();
 
 // The main thread must unwind: QUIT has come.
 bool quitting();

@@ -114,11 +114,7 @@ int watch_threads(worker::Context& context, Serving& serving, unsigned threads) 
 // What the application registered with prefork.on_worker_start. False when one failed: the worker does not serve.
 bool run_start_hooks() {
   if (call_boot("start_worker", "()")) return true;
-  if (PyErr_ExceptionMatches(PyExc_SystemExit) != 0 && stopping()) {
-    PyErr_Clear();
-  } else {
-    log_error("Exception in on_worker_start");
-  }
+  log_error("Exception in on_worker_start");
   return false;
 }
 
@@ -156,7 +152,7 @@ int serve_threads(Startup& startup, wire::Interface interface, unsigned threads,
   // Threads that outlive the main thread's patience (QUIT) still look at it: it is never taken down.
   auto& serving = *new Serving{worker::SyncRunner(startup.context), std::move(application),
                                shm::UniqueFd(worker::out_of_the_way(::eventfd(0, EFD_CLOEXEC)))};
-  if (!run_start_hooks()) return stopping() ? kExitOk : kExitBoot;
+  if (!run_start_hooks()) return kExitBoot;
   on_stop([&serving] {
     const GilFree free;
     serving.runner.stop();

@@ -30,10 +30,6 @@ namespace {
 
 // The error that is set ended the start: the exit status that says how.
 int boot_failure() {
-  if (PyErr_ExceptionMatches(PyExc_SystemExit) != 0 && stopping()) {  // told to stop while starting
-    PyErr_Clear();
-    return kExitOk;
-  }
   if (!error_is_hint()) {
     log_error("Exception in worker process");
     return kExitBoot;
@@ -72,7 +68,11 @@ int serve_loaded(worker::Context& context, Hooks& hooks, Loaded& loaded) {
   if (!application) return boot_failure();
   Startup startup{context, hooks, std::move(application)};
   const int status = serve(loaded.interface, startup);
-  on_stop(nullptr);
+  on_stop([] {});  // it goes
+  if (stopping() && !context.was_ready()) {
+    hooks.run(Hook::WorkerExit);
+    end_unserved();
+  }
   return status;
 }
 

@@ -183,8 +183,8 @@ class Lifespan:
             self._stopped.set()
 
     def _ended_by(self, error):
-        if self._failed:
-            return  # it has said why itself
+        if self._failed or not self._started.is_set() and self._worker.stopping():
+            return  # it has said why itself, or was told to end
         if self._started.is_set():
             return self._worker.log_exception("Exception in the application's lifespan")
         if self._mode == "on":
@@ -199,7 +199,8 @@ class Lifespan:
                 raise RuntimeError("%r was sent after the startup was over" % kind)
             if kind.endswith("failed"):
                 self._failed = True
-                self._worker.log("error", "Application startup failed: %s" % message.get("message", ""))
+                if not self._worker.stopping():
+                    self._worker.log("error", "Application startup failed: %s" % message.get("message", ""))
             self._started.set()
         elif kind in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
             if not self._asked_to_end or self._stopped.is_set():

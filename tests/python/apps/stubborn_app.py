@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import pathlib
 import signal
 import threading
 import time
@@ -20,6 +21,14 @@ elif HOW == "atexit":
     atexit.register(lambda: print("atexit has run", flush=True))
 elif HOW == "atexit-raises":
     atexit.register(lambda: 1 / 0)
+elif HOW == "import":
+    atexit.register(lambda: print("atexit has run", flush=True))
+    while pathlib.Path("wait").exists():
+        try:
+            pathlib.Path("importing").touch()
+            time.sleep(0.01)
+        except BaseException:  # as code does that tries one way after another
+            pass
 
 
 def application(environ, start_response):
