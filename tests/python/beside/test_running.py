@@ -8,6 +8,7 @@ import socket
 import pytest
 
 from differences import DIFFERENCES
+from support.datagrams import Datagrams
 from support.server import free_port, until
 
 FORMAT = "|".join(f"%({atom})s" for atom in ("h", "l", "u", "r", "s", "m", "U", "q", "H", "b", "B", "f", "a", "{x-mine}i", "{X-Shown}o", "{server_protocol}e", "{nothing}e", "t", "T", "D", "L", "M", "p"))
@@ -232,22 +233,13 @@ def test_hooks(both):
     assert seen[0] == seen[1]
 
 
-def received(udp, wanted):
-    text = ""
-    while not all(re.search(pattern, text) for pattern in wanted):
-        text += udp.recv(65536).decode() + "\n"
-    return text
-
-
 def test_statsd_lines(one):
     kinds = []
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        udp.bind(("127.0.0.1", 0))
-        udp.settimeout(60)
+    with Datagrams() as port:
         for name in ("gunicorn", "prefork"):
-            arguments = ("--statsd-host", "127.0.0.1:%d" % udp.getsockname()[1], "--statsd-prefix", "shop", "--dogstatsd-tags", "env:test")
+            arguments = ("--statsd-host", port.address, "--statsd-prefix", "shop", "--dogstatsd-tags", "env:test")
             peer = one(name, *arguments)
-            text = received(udp, [r"gunicorn\.requests:", r"request\.duration:", r"status\.200:", r"gunicorn\.workers:1\|g"])
+            text = port.take(r"gunicorn\.requests:", r"request\.duration:", r"status\.200:", r"gunicorn\.workers:1\|g")
             kinds.append({re.sub(r":[\d.]+\|", ":N|", line) for line in text.splitlines() if "request" in line or "workers" in line})
             peer.stop()
     assert kinds[0] == kinds[1]
@@ -256,13 +248,11 @@ def test_statsd_lines(one):
 def test_syslog_lines(one):
     """gunicorn writes the access log there too when syslog is on; the error log's lines are compared by their form."""
     kinds = []
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        udp.bind(("127.0.0.1", 0))
-        udp.settimeout(60)
+    with Datagrams() as port:
         for name in ("gunicorn", "prefork"):
-            arguments = ("--log-syslog", "--log-syslog-to", "udp://127.0.0.1:%d" % udp.getsockname()[1], "--log-syslog-prefix", "shop", "--log-syslog-facility", "local1")
+            arguments = ("--log-syslog", "--log-syslog-to", "udp://" + port.address, "--log-syslog-prefix", "shop", "--log-syslog-facility", "local1")
             peer = one(name, *arguments)
-            text = received(udp, ["Listening at", "GET /ready"])
+            text = port.take("Listening at", "GET /ready")
             kinds.append([re.sub(r"\d+", "0", next(line for line in text.splitlines() if what in line)).rstrip("\0") for what in ("Listening at", "GET /ready")])
             peer.stop()
     assert kinds[0] == kinds[1]

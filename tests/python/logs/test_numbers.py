@@ -3,8 +3,8 @@
 import re
 import os
 import signal
-import socket
 
+from support.datagrams import Datagrams
 from support.server import free_port, until
 
 APP = "dropin_app:app"
@@ -50,20 +50,11 @@ def test_metrics_and_health_on_addresses_of_their_own(serve):
 
 
 def test_statsd_gets_gunicorns_names(serve):
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as statsd:
-        statsd.bind(("127.0.0.1", 0))
-        statsd.settimeout(60)
-        server = serve(APP, "--statsd-host", "127.0.0.1:%d" % statsd.getsockname()[1], "--statsd-prefix", "pre", "--dogstatsd-tags", "a:b")
+    with Datagrams() as statsd:
+        server = serve(APP, "--statsd-host", statsd.address, "--statsd-prefix", "pre", "--dogstatsd-tags", "a:b")
         server.get("/")
-        seen = ""
-
-        def all_there():
-            nonlocal seen
-            seen += statsd.recv(65536).decode() + "\n"
-            return all(name in seen for name in ("pre.gunicorn.requests:", "pre.gunicorn.request.status.200:", "pre.gunicorn.request.duration:", "pre.gunicorn.workers:1|g"))
-
-        until(all_there, "gunicorn's names")
-        assert "|#a:b" in seen
+        names = ("requests:", "request.status.200:", "request.duration:", "workers:1|g")
+        assert "|#a:b" in statsd.wait(*(re.escape(f"pre.gunicorn.{name}") for name in names))
 
 
 def test_timing_fields_only_when_asked(serve):

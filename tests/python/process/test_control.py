@@ -8,7 +8,7 @@ import socket
 import subprocess
 
 import pytest
-from support.server import BUILD, until
+from support.server import BUILD, title, until
 
 APP = "process_app:application"
 
@@ -55,9 +55,6 @@ def test_nobody_there_is_a_clear_answer(tmp_path):
 
 
 def test_processes_have_titles_and_a_pid_file(server, tmp_path):
-    def title(pid):
-        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0")
-
     assert title(server.pid) == b"prefork: master [shop]"
     assert all(title(pid) == b"prefork: worker [shop]" for pid in server.workers())
     assert (tmp_path / "pid").read_text() == f"{server.pid}\n"

@@ -9,8 +9,8 @@ import signal
 import subprocess
 
 import pytest
-from support import load_generator
-from support.server import BUILD, SANITIZED, until
+from support.load_generator import keep_busy, no_failure
+from support.server import BUILD, SANITIZED, title, until
 
 APP = "preload_apps:application"
 ASGI = "preload_apps:asgi"
@@ -38,25 +38,6 @@ def facts_of_all(server, workers):
 
 def loads(server):
     return [int(line) for line in (server.folder / "loads").read_text().split()]
-
-
-def generation(server):
-    return server.log().count("Reloaded: generation")
-
-
-def reload(server):
-    before = generation(server)
-    server.signal(signal.SIGHUP)
-    until(lambda: generation(server) > before, "the new generation")
-
-
-def start_load(server, seconds, *arguments):
-    return load_generator.start("-c", "16", "-d", seconds, *arguments, f"http://127.0.0.1:{server.port}/")
-
-
-def no_failure(process):
-    report = load_generator.finish(process)
-    assert report["exit_status"] == 0, report["log"]
 
 
 def settled(server, workers):
@@ -101,10 +82,6 @@ def test_workers_share_the_memory_of_the_application(serve):
 def test_processes_have_titles(serve):
     server = serve(PROCESS, "--preload", "--name", "shop", workers=2)
     mold = settled(server, 2)
-
-    def title(pid):
-        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0")
-
     assert title(mold) == b"prefork: mold [shop]"
     assert {title(pid) for pid in server.workers()} == {b"prefork: worker [shop]"}
 
@@ -121,9 +98,9 @@ def test_the_setting_of_a_configuration_file_does_the_same(serve, tmp_path):
 def test_reloads_under_load_load_the_application_anew_and_fail_no_request(serve, workers, mode, threads):
     server = serve(APP, "--preload", "--reload-mode", mode, "--threads", threads, workers=workers)
     before = {settled(server, workers), *server.workers()}
-    load = start_load(server, 4, "--mix", "/:98,/sleep/0.02:2")
+    load = keep_busy(server, 4, "--mix", "/:98,/sleep/0.02:2")
     for _ in range(4):
-        reload(server)
+        server.reload()
     no_failure(load)
     mold = settled(server, workers)
     assert not before & {mold, *server.workers()}
@@ -137,7 +114,7 @@ def test_a_release_that_does_not_load_leaves_the_old_one_serving(serve, tmp_path
     server.expect(r"\[ERROR\] Exception in worker process\nTraceback \(most recent call last\).*?RuntimeError: this release is broken")
     server.expect(r"\[ERROR\] Reload failed: the application was not loaded: the mold \(pid:\d+\) exited with code 3 \(Worker failed to boot.\)")
     (server.folder / "broken").touch()
-    load = start_load(server, 3)
+    load = keep_busy(server, 3)
     told = subprocess.run([str(BUILD / "prefork"), "reload", "--wait", str(tmp_path / "ctl")], capture_output=True, text=True, timeout=60)
     assert told.returncode == 1 and "the application was not loaded" in told.stderr
     no_failure(load)
@@ -146,7 +123,7 @@ def test_a_release_that_does_not_load_leaves_the_old_one_serving(serve, tmp_path
     server.signal(signal.SIGTTIN)  # the mold of before still forks
     assert settled(server, 3) == mold
     (server.folder / "broken").unlink()
-    reload(server)
+    server.reload()
     assert settled(server, 2) != mold
 
 
@@ -189,7 +166,7 @@ def test_workers_live_on_when_their_mold_dies_and_a_new_one_is_made(serve):
     server = serve(APP, "--preload", workers=2)
     mold, workers = settled(server, 2), server.workers()
     server.expect(r"\[ERROR\] The mold \(pid:\d+\) was killed by SIGKILL: a new one is made, the workers go on")
-    load = start_load(server, 3)
+    load = keep_busy(server, 3)
     server.signal(signal.SIGKILL, mold)
     until(lambda: server.molds() and mold not in server.molds(), "a new mold")
     no_failure(load)
@@ -229,7 +206,7 @@ def test_kills_of_workers_under_load_fail_only_what_was_started(serve):
     server = serve(PROCESS, "--preload", "--retry-crashed", workers=2)
     mold = settled(server, 2)
     server.expect(r"\[ERROR\] Worker \(pid:\d+\) was killed by SIGKILL \(out of memory\?\) after [\d.]+ s: .*?\d+ requests served[^\n]*")
-    load = start_load(server, 4)
+    load = keep_busy(server, 4)
     for _ in range(3):
         victim = server.workers()[0]
         server.signal(signal.SIGKILL, victim)
@@ -251,7 +228,7 @@ def test_nothing_outlives_a_master_that_is_killed(serve):
 def test_more_and_fewer_workers_under_load(serve):
     server = serve(APP, "--preload", workers=2)
     mold = settled(server, 2)
-    load = start_load(server, 3)
+    load = keep_busy(server, 3)
     for number, count in ((signal.SIGTTIN, 3), (signal.SIGTTIN, 4), (signal.SIGTTOU, 3), (signal.SIGTTOU, 2), (signal.SIGTTOU, 1)):
         server.signal(number)
         assert settled(server, count) == mold
@@ -262,7 +239,7 @@ def test_more_and_fewer_workers_under_load(serve):
 def test_workers_that_are_worn_are_replaced_by_forks_under_load(serve):
     server = serve(APP, "--preload", "--max-requests", "50", "--max-requests-jitter", "20", workers=2)
     mold = settled(server, 2)
-    load = start_load(server, 3)
+    load = keep_busy(server, 3)
     until(lambda: server.log().count("Worker exiting") >= 8, "replacements")
     no_failure(load)
     assert settled(server, 2) == mold
@@ -271,7 +248,7 @@ def test_workers_that_are_worn_are_replaced_by_forks_under_load(serve):
 
 def test_an_upgrade_under_load_fails_no_request(serve, tmp_path):
     server = serve(PROCESS, "--preload", "--pid", tmp_path / "pid", "--no-control-socket", workers=2)
-    load = start_load(server, 4, "--requests-per-connection", "20")
+    load = keep_busy(server, 4, "--requests-per-connection", "20")
     server.signal(signal.SIGUSR2)
     new = until(lambda: (tmp_path / "pid.2").exists() and (tmp_path / "pid.2").read_text().strip(), "the new master's pid file")
     until(lambda: server.log().count("Serving with") == 2, "the new master's workers")
@@ -321,7 +298,7 @@ def test_hooks_run_where_the_workers_come_from_and_what_they_leave_is_there_in_w
     assert second["seen"] == ["on_starting", "when_ready", 1, 2]
     server.signal(signal.SIGTTOU)
     until(lambda: any(line.startswith("child_exit True") for line in notes()), "child_exit")
-    reload(server)
+    server.reload()
     until(lambda: len(server.workers()) == 1, "one worker")
     assert facts(server)["seen"] == ["on_reload", 3]
     assert server.stop() == 0

@@ -3,40 +3,20 @@
 import signal
 
 import pytest
-from support import load_generator
+from support.load_generator import finish, keep_busy, no_failure
 from support.server import until
 
 APP = "process_app:application"
 
 
-def _load(server, seconds=3, *arguments):
-    return load_generator.start("-c", "16", "-d", seconds, *arguments, f"http://127.0.0.1:{server.port}/")
-
-
-def _no_failure(process):
-    report = load_generator.finish(process)
-    assert report["exit_status"] == 0, report["log"]
-    return report
-
-
-def _generation(server):
-    return server.log().count("Reloaded: generation")
-
-
-def _reload(server):
-    before = _generation(server)
-    server.signal(signal.SIGHUP)
-    until(lambda: _generation(server) > before, "the new generation")
-
-
 @pytest.mark.parametrize(("workers", "mode"), [(1, "rolling"), (3, "rolling"), (2, "surge")])
 def test_reloads_under_load_fail_no_request(serve, workers, mode):
     server = serve(APP, "--reload-mode", mode, workers=workers)
-    load = _load(server, 4, "--mix", "/:98,/sleep/0.02:2")
+    load = keep_busy(server, 4, "--mix", "/:98,/sleep/0.02:2")
     before = set(server.workers())
     for _ in range(5):
-        _reload(server)
-    _no_failure(load)
+        server.reload()
+    no_failure(load)
     until(lambda: len(server.workers()) == workers, "the old workers' end")
     assert not before & set(server.workers())
 
@@ -44,9 +24,9 @@ def test_reloads_under_load_fail_no_request(serve, workers, mode):
 def test_a_slow_start_delays_the_change_and_no_request(serve):
     server = serve(APP, workers=1)
     (server.folder / "boot-delay").write_text("1.5")
-    load = _load(server, 3)
-    _reload(server)
-    _no_failure(load)
+    load = keep_busy(server, 3)
+    server.reload()
+    no_failure(load)
 
 
 def test_workers_that_do_not_start_leave_the_old_ones_serving(serve):
@@ -58,13 +38,13 @@ def test_workers_that_do_not_start_leave_the_old_ones_serving(serve):
     server.logged("Serving with 2 workers")
     before = set(server.workers())
     (server.folder / "broken").touch()
-    load = _load(server, 3)
+    load = keep_busy(server, 3)
     server.signal(signal.SIGHUP)
     server.logged("Reload failed")
-    _no_failure(load)
+    no_failure(load)
     assert set(server.workers()) == before
     (server.folder / "broken").unlink()
-    _reload(server)
+    server.reload()
     until(lambda: len(server.workers()) == 2 and not before & set(server.workers()), "two new workers")
 
 
@@ -74,7 +54,7 @@ def test_reload_reads_the_configuration_again(serve, tmp_path):
     server = serve(APP, "-c", config)
     assert server.get("/version").body == b"one"
     config.write_text("workers = 1\nraw_env = ['PROCESS_APP_VERSION=two']\n")
-    _reload(server)
+    server.reload()
     until(lambda: server.get("/version").body == b"two", "the new variable")
     config.write_text("workers = \n")
     server.expect(r"\[ERROR\] Reload failed: .*?settings.py[^\n]*(\n[^\[][^\n]*)*")
@@ -85,16 +65,16 @@ def test_reload_reads_the_configuration_again(serve, tmp_path):
 
 def test_more_and_fewer_workers_under_load(serve):
     server = serve(APP, workers=2)
-    load = _load(server, 3)
+    load = keep_busy(server, 3)
     for number, count in ((signal.SIGTTIN, 3), (signal.SIGTTIN, 4), (signal.SIGTTOU, 3), (signal.SIGTTOU, 2), (signal.SIGTTOU, 1), (signal.SIGTTOU, 1)):
         server.signal(number)
         until(lambda count=count: len(server.workers()) == count, f"{count} workers")
-    _no_failure(load)
+    no_failure(load)
 
 
 def test_workers_are_replaced_after_max_requests_without_a_failure(serve):
     server = serve(APP, "--max-requests", "50", "--max-requests-jitter", "20", workers=2)
-    _no_failure(_load(server, 3))
+    no_failure(keep_busy(server, 3))
     until(lambda: server.log().count("Worker exiting") >= 4, "replacements")
 
 
@@ -109,7 +89,7 @@ def test_stop_under_load_answers_everybody_who_had_asked(serve):
     server = serve(APP, workers=2)
     client = server.connect()
     client.sendall(b"GET /sleep/0.7 HTTP/1.1\r\nHost: x\r\n\r\n")
-    load = _load(server, 2)
+    load = keep_busy(server, 2)
     late = server.connect()
     late.sendall(b"GET /sleep/0.3 HTTP/1.1\r\nHost: x\r\n\r\n")
     assert server.stop() == 0
@@ -119,6 +99,6 @@ def test_stop_under_load_answers_everybody_who_had_asked(serve):
             answer += piece
         assert answer.startswith(b"HTTP/1.1 200") and b"close" in answer.lower()
         one.close()
-    report = load_generator.finish(load)
+    report = finish(load)
     # After the stop nobody listens; what was sent before was answered.
     assert set(report["failures"]) <= {"connect_refused"}, report

@@ -4,7 +4,6 @@ must be for that to count."""
 
 import contextlib
 import os
-import pathlib
 import random
 import re
 import signal
@@ -13,7 +12,7 @@ import threading
 
 import pytest
 from support import load_generator
-from support.server import BUILD, until
+from support.server import BUILD, pid_in, until
 
 SECONDS = float(os.environ.get("PREFORK_SOAK_SECONDS", "8"))
 RATE = float(os.environ.get("PREFORK_SOAK_RATE", "0"))
@@ -85,7 +84,7 @@ class Operator:
         """A new master that serves."""
         since = len(self.server.log())
         os.kill(self.master, signal.SIGUSR2)
-        new = until(lambda: self.over or _pid(f"{self.pidfile}.2"), "the new master's pid file")
+        new = until(lambda: self.over or pid_in(f"{self.pidfile}.2"), "the new master's pid file")
         old, self.master = self.master, new
         self.wait("Serving with", since)
         return old, new
@@ -94,7 +93,7 @@ class Operator:
         old, new = self.successor()
         os.kill(old, signal.SIGTERM)
         self.wait("The old master has gone", 0)
-        until(lambda: _pid(self.pidfile) == new, "its pid file")
+        until(lambda: pid_in(self.pidfile) == new, "its pid file")
 
     def roll_back(self):
         old, new = self.successor()
@@ -135,12 +134,6 @@ class Operator:
                 task()
                 self.done[task.__name__] = self.done.get(task.__name__, 0) + 1
                 self.server.tree()
-
-
-def _pid(path):
-    with contextlib.suppress(OSError, ValueError):
-        return int(pathlib.Path(path).read_text())
-    return 0
 
 
 @pytest.mark.timeout(SECONDS + 600)
@@ -186,7 +179,7 @@ def test_a_soak_of_everything_at_random_fails_no_request(serve, app, tmp_path, r
 def end(server, master):
     """An upgraded server is nobody's child here."""
     server.tree()
-    for pid in {master, _pid(server.folder / "pid"), _pid(server.folder / "pid.2")} - {0}:
+    for pid in {master, pid_in(server.folder / "pid"), pid_in(server.folder / "pid.2")} - {0}:
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGTERM)
     until(lambda: not any(map(server._is_ours, server.pids)), "the end of all masters and workers")

@@ -13,25 +13,19 @@ BOTH = pytest.mark.parametrize("app", [WSGI, ASGI])
 
 
 def _load(server, seconds, *arguments):
-    return load_generator.start("-c", "64", "-d", seconds, "-t", "60", *arguments, f"http://127.0.0.1:{server.port}/")
-
-
-def _no_failure(load):
-    report = load_generator.finish(load)
-    assert report["exit_status"] == 0, report["log"]
-    return report
+    return keep_busy(server, seconds, "-t", "60", *arguments, connections=64)
 
 
 @BOTH
 @pytest.mark.parametrize("workers", [1, 3])
 def test_ten_reloads_in_a_row(serve, app, workers):
     server = serve(app, workers=workers)
-    load = load_generator.start("-c", "64", "-d", "120", "-t", "60", f"http://127.0.0.1:{server.port}/")
+    load = _load(server, 120)
     for count in range(1, 11):
         server.signal(signal.SIGHUP)
         until(lambda count=count: server.log().count("Reloaded: generation") >= count, f"reload {count}")
     load.send_signal(signal.SIGINT)
-    _no_failure(load)
+    no_failure(load)
     until(lambda: len(server.workers()) == workers, "the end of the old workers")
 
 
@@ -42,7 +36,7 @@ def test_reloads_that_come_while_one_goes_on(serve, app):
     for _ in range(30):
         server.signal(signal.SIGHUP)
         server.get("/")
-    _no_failure(load)
+    no_failure(load)
     assert server.get("/").status == 200
 
 
@@ -53,7 +47,7 @@ def test_a_reload_with_a_slow_start_on_one_worker(serve, app):
     load = _load(server, 4)
     server.signal(signal.SIGHUP)
     server.logged("Reloaded: generation")
-    _no_failure(load)
+    no_failure(load)
 
 
 @BOTH
@@ -64,7 +58,7 @@ def test_a_storm_of_signals(serve, app):
     stop = threading.Event()
     while load.poll() is None and not stop.wait(0.02):
         server.signal(choose.choice([signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1, signal.SIGHUP, signal.SIGTTOU]))
-    _no_failure(load)
+    no_failure(load)
     assert server.get("/").status == 200
     assert (server.folder / server_log).stat().st_size > 0
 
@@ -72,7 +66,7 @@ def test_a_storm_of_signals(serve, app):
 @BOTH
 def test_workers_that_wear_out_all_the_time(serve, app):
     server = serve(app, "--max-requests", "50", "--max-requests-jitter", "20", workers=4)
-    _no_failure(_load(server, 4))
+    no_failure(_load(server, 4))
     assert server.log().count("is replaced: it has served") >= 4
     until(lambda: len(server.workers()) == 4, "four workers")
 

@@ -71,38 +71,35 @@ def terminal(tmp_path):
         yield start
 
 
-@pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["", "preload"])
-def test_the_first_ctrl_c_finishes_what_is_started_and_says_so(terminal, preload):
-    server = terminal("-w", "2", *preload)
-    client = server.connect()
-    client.request("GET", "/sleep/1")
-    other = server.connect()
-    other.request("GET", "/")
-    assert other.getresponse().read() == b"hello"  # the first has been read by now
+def interrupted(terminal, path, arguments):
+    """A server on which Ctrl-C was typed once, and a client that had asked for the path before."""
+    server = terminal("-w", "2", *arguments)
+    busy = server.connect()
+    busy.request("GET", path)
+    with contextlib.closing(server.connect()) as other:
+        other.request("GET", "/")
+        assert other.getresponse().read() == b"hello"  # the first has been read by now
     server.type(b"\x03")
     server.sees("press Ctrl-C again to stop at once")
-    assert client.getresponse().read() == b"hello"
-    client.close()
-    other.close()
+    return server, busy
+
+
+@pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["", "preload"])
+def test_the_first_ctrl_c_finishes_what_is_started_and_says_so(terminal, preload):
+    server, busy = interrupted(terminal, "/sleep/1", preload)
+    assert busy.getresponse().read() == b"hello"
+    busy.close()
     assert server.end() == 0
     assert "Traceback" not in server.text and "ERROR" not in server.text
 
 
 @pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["", "preload"])
 def test_the_second_ctrl_c_stops_at_once(terminal, preload):
-    server = terminal("-w", "2", *preload)
-    client = server.connect()
-    client.request("GET", "/sleep/600")
-    other = server.connect()
-    other.request("GET", "/")
-    assert other.getresponse().read() == b"hello"
-    server.type(b"\x03")
-    server.sees("press Ctrl-C again to stop at once")
+    server, busy = interrupted(terminal, "/sleep/600", preload)
     server.type(b"\x03")
     assert server.end() == 0
     assert "Requests are broken off" in server.text
-    client.close()
-    other.close()
+    busy.close()
 
 
 def test_a_change_of_the_window_is_no_signal_for_the_workers_to_go(terminal):

@@ -1,31 +1,23 @@
 """USR2: a new master beside the old one, under load, forth and back."""
 
-import contextlib
 import os
-import pathlib
 import signal
 
-from support import load_generator
-from support.server import until
+from support.load_generator import keep_busy, no_failure
+from support.server import pid_in, until
 
 APP = "process_app:application"
 
 
-def _pid(path):
-    with contextlib.suppress(OSError, ValueError):
-        return int(pathlib.Path(path).read_text())
-    return 0
-
-
 def _load(server, seconds):
     # Connections end with their answers while one master hands over to the other.
-    return load_generator.start("-c", "16", "-d", seconds, "--requests-per-connection", "20", f"http://127.0.0.1:{server.port}/")
+    return keep_busy(server, seconds, "--requests-per-connection", "20")
 
 
 def _upgrade(server, pidfile):
     before = server.log().count("Serving with")
     server.signal(signal.SIGUSR2)
-    new = until(lambda: _pid(f"{pidfile}.2"), "the new master's pid file")
+    new = until(lambda: pid_in(f"{pidfile}.2"), "the new master's pid file")
     until(lambda: server.log().count("Serving with") > before, "the new master's workers")
     server.tree()
     return new
@@ -38,9 +30,8 @@ def test_an_upgrade_under_load_fails_no_request(serve, tmp_path):
     server.signal(signal.SIGTERM)
     assert server.wait() == 0
     try:
-        until(lambda: _pid(tmp_path / "pid") == new, "the promotion")
-        report = load_generator.finish(load)
-        assert report["exit_status"] == 0, report["log"]
+        until(lambda: pid_in(tmp_path / "pid") == new, "the promotion")
+        no_failure(load)
         assert server.get("/").status == 200
     finally:
         os.kill(new, signal.SIGTERM)
@@ -59,6 +50,5 @@ def test_an_upgrade_is_taken_back_under_load(serve, tmp_path):
     until(lambda: "Reloaded: generation" in server.log(), "the old master's new workers")
     os.kill(new, signal.SIGTERM)
     server.logged("The new master ended")
-    report = load_generator.finish(load)
-    assert report["exit_status"] == 0, report["log"]
-    assert _pid(tmp_path / "pid") == server.pid
+    no_failure(load)
+    assert pid_in(tmp_path / "pid") == server.pid

@@ -2,10 +2,10 @@
 
 import json
 import re
-import socket
 
 from setting_cases import case, lines_of
-from support.server import free_port, until
+from support.datagrams import Datagrams
+from support.server import free_port
 
 
 @case("accesslog")
@@ -26,35 +26,10 @@ def access_log_json(walk):
     assert json.loads(lines_of(walk.path / "access.log", "/seen")[0])["http.response.status_code"] == 200
 
 
-class Syslog:
-    """A syslog that keeps what it gets."""
-
-    def __enter__(self):
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
-        self.socket.settimeout(0.2)
-        self.address = "udp://127.0.0.1:%d" % self.socket.getsockname()[1]
-        self.seen = ""
-        return self
-
-    def __exit__(self, *_):
-        self.socket.close()
-
-    def wait(self, pattern):
-        def there():
-            try:
-                self.seen += self.socket.recv(65536).decode(errors="replace") + "\n"
-            except TimeoutError:
-                pass
-            return re.search(pattern, self.seen)
-
-        return until(there, f"{pattern!r} at the syslog")
-
-
 @case("syslog", "syslog_addr", "syslog_prefix", "syslog_facility")
 def syslog(walk):
-    with Syslog() as place:
-        server = walk.wsgi("--log-syslog", "--log-syslog-to", place.address, "--log-syslog-prefix", "shop", "--log-syslog-facility", "local1")
+    with Datagrams() as place:
+        server = walk.wsgi("--log-syslog", "--log-syslog-to", "udp://" + place.address, "--log-syslog-prefix", "shop", "--log-syslog-facility", "local1")
         server.sockets_at_start = None  # those to the syslog are made when there is something to say
         server.get("/seen")
         place.wait(r"<142>.*gunicorn\.shop\.error.*Listening at|<142>.*shop.*Listening at")
@@ -63,12 +38,12 @@ def syslog(walk):
 
 @case("disable_redirect_access_to_syslog")
 def disable_redirect_access_to_syslog(walk):
-    with Syslog() as place:
-        server = walk.wsgi("--log-syslog", "--log-syslog-to", place.address, "--disable-redirect-access-to-syslog")
+    with Datagrams() as place:
+        server = walk.wsgi("--log-syslog", "--log-syslog-to", "udp://" + place.address, "--disable-redirect-access-to-syslog")
         server.get("/seen")
         server.stop()
         place.wait("Shutting down: Master")
-        assert "/seen" not in place.seen
+        assert "/seen" not in place.text
 
 
 @case("errorlog")
@@ -163,8 +138,8 @@ def health_bind(walk):
 
 @case("statsd_host", "statsd_prefix", "dogstatsd_tags", "enable_backlog_metric")
 def statsd(walk):
-    with Syslog() as place:
-        server = walk.wsgi("--statsd-host", place.address[6:], "--statsd-prefix", "pre", "--dogstatsd-tags", "a:b", "--enable-backlog-metric")
+    with Datagrams() as place:
+        server = walk.wsgi("--statsd-host", place.address, "--statsd-prefix", "pre", "--dogstatsd-tags", "a:b", "--enable-backlog-metric")
         server.get("/")
         for pattern in (r"pre\.gunicorn\.requests:\d+\|c\|@1\.0\|#a:b", r"pre\.gunicorn\.request\.duration:[\d.]+\|ms\|#a:b", r"pre\.gunicorn\.workers:1\|g\|#a:b",
                         r"pre\.gunicorn\.request\.status\.200:\d+\|c", r"pre\.gunicorn\.backlog:\d+\|h\|#a:b"):

@@ -38,5 +38,16 @@ def finish(process, deadline=120):
     return report
 
 
+def keep_busy(server, seconds, *arguments, connections=16):
+    """A run in the background; no_failure() waits for its end."""
+    return start("-c", connections, "-d", seconds, *arguments, f"http://127.0.0.1:{server.port}/")
+
+
+def no_failure(process):
+    report = finish(process)
+    assert report["exit_status"] == 0, report["log"]
+    return report
+
+
 def load(*arguments, deadline=120):
     return finish(start(*arguments), deadline)

@@ -48,6 +48,18 @@ def until(condition, what="the condition", patience=PATIENCE):
     return value
 
 
+def title(pid):
+    """What ps calls a process."""
+    return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0")
+
+
+def pid_in(path):
+    """The number in a pid file, or 0 while there is none."""
+    with contextlib.suppress(OSError, ValueError):
+        return int(pathlib.Path(path).read_text())
+    return 0
+
+
 def _parents():
     parents = {}
     for name in os.listdir("/proc"):
@@ -195,6 +207,14 @@ class Server:
     # Ending
     def signal(self, number, pid=None):
         os.kill(pid or self.pid, number)
+
+    def reload(self):
+        def reloads():
+            return self.log().count("Reloaded: generation")
+
+        before = reloads()
+        self.signal(signal.SIGHUP)
+        until(lambda: reloads() > before, "the new generation")
 
     def wait(self):
         return self.process.wait(PATIENCE)
