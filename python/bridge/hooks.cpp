@@ -2,6 +2,7 @@
 
 #include "python/bridge/boot.hpp"
 #include "python/bridge/error.hpp"
+#include "python/bridge/signals.hpp"
 
 namespace prefork::bridge {
 namespace {
@@ -48,8 +49,19 @@ bool Hooks::run(Hook hook) {
   if (!functions_[index]) return true;
   const PyRef result = PyRef::steal(PyObject_CallFunctionObjArgs(functions_[index].get(), worker_.get(), nullptr));
   if (result) return true;
+  if (stopping() && PyErr_ExceptionMatches(PyExc_SystemExit) != 0) {
+    PyErr_Clear();  // told to go while it ran
+    return false;
+  }
   log_error(std::string("Exception in the hook ") + kHookNames[index]);
   return false;
+}
+
+PyRef Hooks::initialised(PyRef application) {
+  if (!worker_) return application;
+  if (PyObject_SetAttrString(worker_.get(), "wsgi", application.get()) != 0) return {};
+  run(Hook::PostWorkerInit);
+  return PyRef::steal(PyObject_GetAttrString(worker_.get(), "wsgi"));
 }
 
 PyRef Hooks::wrap(PyRef application, const char* interface) {

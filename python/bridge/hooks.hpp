@@ -29,6 +29,9 @@ class Hooks {
   // Calls hook(worker). An error is logged: false. Does nothing when the hook is not set.
   bool run(Hook hook);
 
+  // Runs post_worker_init, which finds the application in worker.wsgi, and returns what it left there. Empty: the Python error is set.
+  PyRef initialised(PyRef application);
+
   // The application with pre_request and post_request around it, if they are set. Empty: the Python error is set.
   PyRef wrap(PyRef application, const char* interface);
 

@@ -17,7 +17,7 @@ struct Startup {
   PyRef application;
 };
 
-// Serves until the worker is told to stop; the process's exit status. Calls Context::ready() and the post_worker_init hook.
+// Serves until the worker is told to stop; the process's exit status. Calls Context::ready().
 int serve_wsgi(Startup& startup);
 int serve_asgi(Startup& startup);
 int serve_native(Startup& startup);

@@ -157,7 +157,6 @@ int serve_threads(Startup& startup, wire::Interface interface, unsigned threads,
     const GilFree free;
     serving.runner.stop();
   });
-  startup.hooks.run(Hook::PostWorkerInit);
   if (stopping()) return kExitOk;
   startup.context.ready(interface, threads);
   const int status = serve_until_told(startup, serving, threads);

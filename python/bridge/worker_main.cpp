@@ -61,7 +61,9 @@ bool load_application(const wire::Settings& settings, Loaded& loaded) {
 int serve_loaded(worker::Context& context, Hooks& hooks, Loaded& loaded) {
   if (context.settings().get("app").empty() && context.worker_id() <= 1)
     log(Level::Info, "No application was named: serving the demonstration page");
-  PyRef application = hooks.wrap(std::move(loaded.application), name_of(loaded.interface));
+  PyRef application = hooks.initialised(std::move(loaded.application));
+  if (application && stopping()) return kExitOk;
+  if (application) application = hooks.wrap(std::move(application), name_of(loaded.interface));
   const std::string noted(context.settings().get("environ_notes"));
   if (application && !noted.empty())
     application = call_boot("note_environ", "Oss", application.get(), name_of(loaded.interface), noted.c_str());

@@ -87,6 +87,7 @@ class Worker:
         self.max_requests = cfg.get("max_requests") or float("inf")
         self.sockets = []
         self.app = None
+        self.wsgi = None  # the application, from post_worker_init on, which may put another in its place
         self._tmp = None
 
     @property

@@ -111,7 +111,6 @@ int serve_loop(Startup& startup, LoopInterface interface, PyRef application) {
   auto& loop = *new asgi::Loop(startup.context);
   const auto& settings = startup.context.settings();
   on_stop([&loop] { loop.stop(); });
-  startup.hooks.run(Hook::PostWorkerInit);
   const std::string kind(settings.get("asgi_loop", "auto"));
   const std::string lifespan(settings.get("asgi_lifespan", "auto"));
   const PyRef worker = new_worker(loop, interface);

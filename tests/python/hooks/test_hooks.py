@@ -4,6 +4,7 @@ import os
 import re
 import signal
 
+import pytest
 from support.server import until
 
 APP = "dropin_app:app"
@@ -81,6 +82,31 @@ def test_post_request_may_take_two_or_three_arguments(serve, tmp_path):
         server = start(serve, folder, source)
         server.get("/")
         until(lambda number=number: (tmp_path / f"post{number}").exists(), arguments)
+
+
+WRAPPED = """
+def post_worker_init(worker):
+    inner = worker.wsgi
+    def wsgi(environ, start_response):
+        return inner(environ, lambda status, headers, *rest: start_response(status, headers + [("X-Hook", "was here")], *rest))
+    async def asgi(scope, receive, send):
+        async def changed(message):
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-hook", b"was here")]
+            await send(message)
+        await inner(scope, receive, changed)
+    worker.wsgi = asgi if worker.cfg.interface == "asgi" else wsgi
+def post_request(worker, req, environ, resp):
+    worker.log.info("left: %s", [value for name, value in resp.headers if name.lower() == "x-hook"])
+"""
+
+
+@pytest.mark.parametrize("arguments", [[APP], [APP, "--preload"], ["asgi_apps:app", "--interface", "asgi"]], ids=" ".join)
+def test_post_worker_init_may_put_itself_around_the_application(serve, tmp_path, arguments):
+    (tmp_path / "conf.py").write_text(WRAPPED)
+    server = serve(*arguments, "-c", tmp_path / "conf.py")
+    assert server.get("/").headers["x-hook"] == "was here"
+    server.logged(r"left: \['was here'\]")
 
 
 def test_exceptions_are_logged_with_the_hooks_name(serve, tmp_path):
