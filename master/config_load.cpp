@@ -118,8 +118,21 @@ class Loader {
                             " given; allowed: a function, or its name as 'module.function'",
                         exit_code_of(assignment.origin));
     }
+    if (kind == Kind::Callable) check_signature(assignment);
     line_.config.hooks.emplace_back(assignment.setting->name);
     line_.origins[assignment.setting->name] = assignment.origin;
+  }
+
+  // The items of a function's value are the numbers of arguments that it can be called with.
+  static void check_signature(const Assignment& assignment) {
+    const Setting& setting = *assignment.setting;
+    for (const std::string& count : assignment.value.items)
+      if (std::stoi(count) >= setting.min && std::stoi(count) <= setting.max) return;
+    const std::string_view help(setting.help);
+    throw ConfigError(
+        place(assignment) + ": " + assignment.value.text +
+            " given, which takes other arguments; allowed: " + std::string(help.substr(0, help.find(')') + 1)),
+        exit_code_of(assignment.origin));
   }
 
   CommandLine line_;

@@ -27,6 +27,7 @@ using SettingField =
 enum class Shape : std::uint8_t {
   Plain,
   CommaList,  // a list that may be written as one text with commas
+  Repeated,   // a list of which a flag gives one entry, and the configuration file all, also as one text with commas
   Workers,    // a count, or "auto"
   Mode,       // an int written in octal, as 0022 or 0o22, or in hexadecimal
   Flag,       // without a field: a switch
@@ -55,12 +56,12 @@ struct Setting {
   const char* other_names = "";  // in the configuration file and the environment
   SettingField field = {};
   Shape shape = Shape::Plain;
-  const char* meta = "";       // placeholder in the help
-  const char* bare = nullptr;  // the value may be left out on the command line and is then this
-  const char* choices = "";    // "a|b|c"
-  const char* synonyms = "";   // "trace=debug|warn=warning"
-  long long min = 0;
-  long long max = INT64_MAX;
+  const char* meta = "";                      // placeholder in the help
+  const char* bare = nullptr;                 // the value may be left out on the command line and is then this
+  const char* choices = "";                   // "a|b|c"
+  const char* synonyms = "";                  // "trace=debug|warn=warning"
+  long long min = 0;                          // of a hook: the fewest arguments that it may take
+  long long max = INT64_MAX;                  // of a hook: those that it is called with
   bool (*check)(std::string_view) = nullptr;  // of a text, and of each entry of a list
   const char* allowed = "";                   // what check() accepts, for messages
   const char* default_note = "";              // when the default depends on the environment

@@ -155,26 +155,33 @@ const Setting kDevelopmentSettings[] = {
      .help = "Names not to watch; may be given several times."},
 };
 
-constexpr Setting hook(const char* name, Compat compat, const char* help) {
-  return {.name = name, .shape = Shape::Callable, .compat = compat, .help = help};
+constexpr Setting hook(const char* name, Compat compat, int arguments, const char* help, int arguments_at_least = 0) {
+  return {.name = name,
+          .shape = Shape::Callable,
+          .min = arguments_at_least == 0 ? arguments : arguments_at_least,
+          .max = arguments,
+          .compat = compat,
+          .help = help};
 }
 
 const Setting kHookSettings[] = {
-    hook("on_starting", Compat::Must, "on_starting(server): before the server listens."),
-    hook("on_reload", Compat::Must, "on_reload(server): at SIGHUP."),
-    hook("when_ready", Compat::Must, "when_ready(server): the server listens."),
-    hook("pre_fork", Compat::Must, "pre_fork(server, worker): before a worker is made."),
-    hook("post_fork", Compat::Must, "post_fork(server, worker): in the new worker."),
-    hook("post_worker_init", Compat::Must, "post_worker_init(worker): in the worker, the application is loaded."),
-    hook("worker_int", Compat::Must, "worker_int(worker): in the worker, at SIGINT or SIGQUIT."),
-    hook("worker_abort", Compat::Must, "worker_abort(worker): in the worker, at its timeout."),
-    hook("pre_exec", Compat::Should, "pre_exec(server): before a new binary takes over."),
-    hook("pre_request", Compat::Should, "pre_request(worker, req): in the worker, before a request."),
-    hook("post_request", Compat::Should, "post_request(worker, req, environ, resp): in the worker, after a request."),
-    hook("child_exit", Compat::Must, "child_exit(server, worker): a worker has ended."),
-    hook("worker_exit", Compat::Must, "worker_exit(server, worker): in the worker, as it ends."),
-    hook("nworkers_changed", Compat::Should, "nworkers_changed(server, new, old): the number of workers was changed."),
-    hook("on_exit", Compat::Must, "on_exit(server): the server ends."),
+    hook("on_starting", Compat::Must, 1, "on_starting(server): before the server listens."),
+    hook("on_reload", Compat::Must, 1, "on_reload(server): at SIGHUP."),
+    hook("when_ready", Compat::Must, 1, "when_ready(server): the server listens."),
+    hook("pre_fork", Compat::Must, 2, "pre_fork(server, worker): before a worker is made."),
+    hook("post_fork", Compat::Must, 2, "post_fork(server, worker): in the new worker."),
+    hook("post_worker_init", Compat::Must, 1, "post_worker_init(worker): in the worker, the application is loaded."),
+    hook("worker_int", Compat::Must, 1, "worker_int(worker): in the worker, at SIGINT or SIGQUIT."),
+    hook("worker_abort", Compat::Must, 1, "worker_abort(worker): in the worker, at its timeout."),
+    hook("pre_exec", Compat::Should, 1, "pre_exec(server): before a new binary takes over."),
+    hook("pre_request", Compat::Should, 2, "pre_request(worker, req): in the worker, before a request."),
+    hook("post_request", Compat::Should, 4, "post_request(worker, req, environ, resp): in the worker, after a request.",
+         2),
+    hook("child_exit", Compat::Must, 2, "child_exit(server, worker): a worker has ended."),
+    hook("worker_exit", Compat::Must, 2, "worker_exit(server, worker): in the worker, as it ends."),
+    hook("nworkers_changed", Compat::Should, 3,
+         "nworkers_changed(server, new, old): the number of workers was changed."),
+    hook("on_exit", Compat::Must, 1, "on_exit(server): the server ends."),
 };
 
 }  // namespace

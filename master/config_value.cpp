@@ -189,7 +189,7 @@ class Assigner {
 
   bool operator()(std::vector<std::string> Config::*field) {
     std::vector<std::string> entries;
-    if (value_.kind == Kind::Text && setting_.shape == Shape::CommaList)
+    if (value_.kind == Kind::Text && (setting_.shape == Shape::CommaList || setting_.shape == Shape::Repeated))
       entries = split_words(value_.text, ',');
     else if (value_.kind == Kind::Text && !value_.text.empty())
       entries = {value_.text};

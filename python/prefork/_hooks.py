@@ -4,7 +4,6 @@ The attributes are those that published configuration files use. In a worker loa
 master's hooks (_master_hooks.py) makes its own of the same classes.
 """
 
-import inspect
 import json
 import os
 import tempfile
@@ -230,23 +229,12 @@ def request_of_scope(scope):
     )
 
 
-def _arity(function):
-    """How many arguments post_request takes: 2, 3 or 4 are allowed, as with gunicorn."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return 4
-    if any(one.kind is one.VAR_POSITIONAL for one in parameters):
-        return 4
-    return min(4, sum(one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD) for one in parameters))
-
-
 class _RequestHooks:
     def __init__(self, worker, functions):
         self.worker = worker
         self.pre = functions.get("pre_request")
         self.post = functions.get("post_request")
-        self.arity = _arity(self.post) if self.post else 0
+        self.arity = max(config_file.argument_counts(self.post), default=0) if self.post else 0  # 2, 3 or 4
 
     def before(self, req):
         self.worker.nr += 1

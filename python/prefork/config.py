@@ -15,6 +15,7 @@ import ast
 import importlib
 import importlib.machinery
 import importlib.util
+import inspect
 import json
 import os
 import traceback
@@ -97,8 +98,32 @@ def plain(value):
     if isinstance(value, (list, tuple, set, frozenset)):
         return "list", "", [text(item) for item in value]
     if callable(value):
-        return "callable", getattr(value, "__qualname__", type(value).__qualname__), []
+        return "callable", _name_of(value), list(map(str, argument_counts(value)))
     return "other", type(value).__qualname__, []
+
+
+def _name_of(value):
+    """Of a class with its module, as a setting would name it."""
+    if isinstance(value, type) and value.__module__ != MODULE:
+        return f"{value.__module__}.{value.__qualname__}"
+    return getattr(value, "__qualname__", type(value).__qualname__)
+
+
+def argument_counts(function):
+    """With how many arguments, four at most, it can be called; all when nobody can tell."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return list(range(5))
+    return [count for count in range(5) if _binds(signature, count)]
+
+
+def _binds(signature, count):
+    try:
+        signature.bind(*[None] * count)
+    except TypeError:
+        return False
+    return True
 
 
 def text(value):

@@ -48,6 +48,30 @@ when_ready = lambda server: None
     assert not list(folder.path.glob("**/__pycache__"))
 
 
+def test_texts_with_commas_are_lists_where_they_are_for_gunicorn(folder):
+    folder.write("gunicorn.conf.py", "bind = '127.0.0.1:9000, unix:/tmp/shop'\nraw_env = 'A=1,B=2'\nheader = ['X-List: a, b']\n")
+    values = folder.values()
+    assert (values["bind"], values["raw_env"], values["header"]) == (["127.0.0.1:9000", "unix:/tmp/shop"], ["A=1", "B=2"], ["X-List: a, b"])
+
+
+@pytest.mark.parametrize(("hook", "allowed"), [
+    ("def post_fork(server): pass", "post_fork(server, worker)"), ("def post_request(worker): pass", "post_request(worker, req, environ, resp)"),
+    ("def on_exit(server, *, why): pass", "on_exit(server)"), ("when_ready = lambda: None", "when_ready(server)"), ("post_request = lambda *all: None", None),
+    ("def post_request(worker, req): pass", None), ("import functools\npost_fork = functools.partial(print, 1)", None),
+])
+def test_hooks_of_other_arguments_are_refused(folder, hook, allowed):
+    folder.write("gunicorn.conf.py", hook + "\n")
+    outcome = folder.run("--print-config")
+    assert outcome.status == (1 if allowed else 0)
+    assert not allowed or (outcome.errors.startswith("prefork: gunicorn.conf.py:1: ") and outcome.errors.endswith(f"which takes other arguments; allowed: {allowed}\n"))
+
+
+def test_a_class_is_as_good_as_its_name(folder):
+    folder.write("workers_of_theirs.py", "class SyncWorker: pass\nSyncWorker.__module__ = 'gunicorn.workers.sync'\n")
+    folder.write("gunicorn.conf.py", "from workers_of_theirs import SyncWorker as worker_class\n")
+    assert folder.values()["worker_class"] == "gunicorn.workers.sync.SyncWorker"
+
+
 def test_file_and_module_locations(folder):
     folder.write("conf.txt", "workers = 5\n").write("settings_module.py", "workers = 6\n")
     assert folder.printed("-c", "conf.txt")["settings"]["workers"] == (5, "conf.txt:1")
