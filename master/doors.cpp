@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <system_error>
 #include <thread>
 
@@ -94,7 +95,11 @@ void Doors::listen(Door& door) {
   const net::BoundSocket& socket = *door.socket;
   log_.info("Listening at: ", socket.name, " (", ::getpid(), ")");
   door.listener = std::make_unique<net::Listener>(
-      loop_, socket, [this, &socket](int fd, net::Peer peer) { accepted_(fd, std::move(peer), socket); });
+      loop_, socket, [this, &socket](int fd, net::Peer peer) { accepted_(fd, std::move(peer), socket); },
+      [this, &socket](int error) {
+        log_.warning("Clients wait to be accepted at ", socket.name, ": ", std::string_view{std::strerror(error)},
+                     error == EMFILE ? " (see ulimit -n)" : "");
+      });
 }
 
 bool Doors::has(const std::vector<Door>& doors, const BindAddress& address) const {

@@ -170,8 +170,12 @@ BoundSocket adopt_socket(int fd) {
   return socket;
 }
 
-Listener::Listener(Loop& loop, const BoundSocket& socket, Accepted accepted)
-    : loop_(loop), socket_(socket), accepted_(std::move(accepted)), retry_(loop, [this] { resume(); }) {
+Listener::Listener(Loop& loop, const BoundSocket& socket, Accepted accepted, Paused paused)
+    : loop_(loop),
+      socket_(socket),
+      accepted_(std::move(accepted)),
+      tell_paused_(std::move(paused)),
+      retry_(loop, [this] { resume(); }) {
   auto* handle = new uv_poll_t;
   if (const int error = uv_poll_init(loop.uv(), handle, socket.fd.get()); error != 0) {
     delete handle;
@@ -193,8 +197,13 @@ void Listener::resume() {
 }
 
 // Out of descriptors or memory: the connection stays in the backlog. Polling on would spin.
-void Listener::pause() {
+void Listener::pause(int error) {
   paused_ = true;
+  const auto now = loop_.now_ms();
+  if (tell_paused_ && (told_ms_ == 0 || now - told_ms_ >= kTellEveryMs)) {
+    told_ms_ = now;
+    tell_paused_(error);
+  }
   uv_poll_stop(poll_.get());
   retry_.start(kRetryMs);
 }
@@ -212,7 +221,7 @@ bool Listener::accept_some() {
         ::accept4(socket_.fd.get(), reinterpret_cast<sockaddr*>(&address), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        pause();
+        pause(errno);
         return false;
       }
       if (errno == EINTR || errno == ECONNABORTED) continue;

@@ -1,5 +1,5 @@
 // A listening socket: TCP, unix or inherited. Accepts in batches on its loop and hands each connection over; out of descriptors it
-// pauses until one is free again. Owned by the Server, which may hand the descriptor on to a successor.
+// pauses until one is free again, and says so now and then. Owned by the Server, which may hand the descriptor on to a successor.
 #pragma once
 
 #include <functional>
@@ -34,8 +34,10 @@ BoundSocket adopt_socket(int fd);  // inherited: from systemd, fd://N, or a pred
 class Listener {
  public:
   using Accepted = std::function<void(int fd, Peer peer)>;
+  using Paused = std::function<void(int error)>;  // at most once in kTellEveryMs, however often it pauses
+  static constexpr std::uint64_t kTellEveryMs = 10'000;
 
-  Listener(Loop& loop, const BoundSocket& socket, Accepted accepted);
+  Listener(Loop& loop, const BoundSocket& socket, Accepted accepted, Paused paused = {});
   ~Listener();
   void resume();          // a descriptor came free
   void accept_pending();  // everybody who has connected by now
@@ -43,11 +45,13 @@ class Listener {
 
  private:
   bool accept_some();  // true: there may be more
-  void pause();
+  void pause(int error);
 
   Loop& loop_;
   const BoundSocket& socket_;
   Accepted accepted_;
+  Paused tell_paused_;
+  std::uint64_t told_ms_ = 0;  // 0: never
   UvHandle<uv_poll_t> poll_;
   Timer retry_;
   bool paused_ = false;

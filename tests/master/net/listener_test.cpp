@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -174,10 +175,11 @@ TEST_F(ListenerTest, HandsOverEverybodyWhoConnects) {
   EXPECT_NE(::fcntl(accepted[0].get(), F_GETFD) & FD_CLOEXEC, 0);
 }
 
-TEST_F(ListenerTest, OutOfDescriptorsItPausesAndGoesOnWhenOneIsFree) {
+TEST_F(ListenerTest, OutOfDescriptorsItPausesSaysSoAndGoesOnWhenOneIsFree) {
   SKIP_WHERE_CHECKS_NEED_DESCRIPTORS();
   const auto socket = bind_unix();
-  Listener listener(loop, socket, keep());
+  std::vector<int> told;
+  Listener listener(loop, socket, keep(), [&](int error) { told.push_back(error); });
   const auto client = connect();
   rlimit before{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
@@ -193,6 +195,7 @@ TEST_F(ListenerTest, OutOfDescriptorsItPausesAndGoesOnWhenOneIsFree) {
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
   ASSERT_TRUE(paused);
   EXPECT_EQ(waiting, 0U);
+  EXPECT_EQ(told, std::vector<int>{EMFILE}) << "once for many tries";
   ASSERT_TRUE(until([&] { return accepted.size() == 1; }));
   EXPECT_FALSE(listener.paused());
 }

@@ -12,7 +12,7 @@ import tempfile
 
 import pytest
 from support import load_generator
-from support.server import APPS, BUILD, Server, until
+from support.server import APPS, BUILD, OUT_OF_DESCRIPTORS, Server, until
 
 WSGI, ASGI = "process_app:application", "process_asgi:application"
 PRELOAD = pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["", "preload"])
@@ -245,6 +245,7 @@ def test_with_64_descriptors_it_serves_and_replaces_workers_while_clients_take_a
     server = serve(WSGI, *preload, "--no-control-socket", "--keep-alive", "60", workers=2, command=after("ulimit -n 64"))
     serves_everything(server)
     server.logged("Serving with 2 workers")
+    server.expect(OUT_OF_DESCRIPTORS)
     with contextlib.ExitStack() as stack:
         for _ in range(80):  # more than it can have
             client = stack.enter_context(contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)))

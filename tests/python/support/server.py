@@ -23,6 +23,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 APPS = ROOT / "tests" / "python" / "apps"
 BUILD = pathlib.Path(os.environ.get("PREFORK_BUILD", ROOT / "build" / "release"))
+OUT_OF_DESCRIPTORS = r"\[WARNING\] Clients wait to be accepted at [^\n]*: Too many open files \(see ulimit -n\)"
 SANITIZED = "san" in BUILD.name  # memory is not what it is elsewhere
 PATIENCE = 60  # for anything that happens at all; a sanitizer's build on a busy machine is slow
 
