@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <stdexcept>
+#include <utility>
 
 #include "python/bridge/error.hpp"
 #include "python/bridge/forked.hpp"
@@ -34,8 +35,8 @@ void die_of(int number) {
   ::raise(number);
 }
 
-// A child that the application forked has our handlers still, and no master: it dies of the signal, as multiprocessing.Pool expects of
-// what it terminates.
+// A child that the application forked has no master: it dies of the signal. Here for what is still ours there, and for what the
+// application's own handler passes on.
 void die_if_child(int number) {
   if (is_forked_child()) die_of(number);
 }
@@ -93,9 +94,26 @@ void use_large_signal_stack() {
 
 PyObject* on_nothing(PyObject*, PyObject*) { Py_RETURN_NONE; }
 
+// In a child of the application: a Python handler waits for the child's next Python instruction, which one that sleeps in C, as the idle
+// ones of multiprocessing.Pool do, may never come to. What the application has set itself stays.
+PyObject* reset_stops(PyObject*, PyObject*) {
+  const PyRef module = PyRef::steal(PyImport_ImportModule("_signal"));
+  const PyRef default_handler = module ? PyRef::steal(PyObject_GetAttrString(module.get(), "SIG_DFL")) : PyRef{};
+  for (const auto& [number, ours] : {std::pair{SIGTERM, &on_term}, std::pair{SIGQUIT, &on_quit}}) {
+    if (!default_handler) return nullptr;
+    const PyRef handler = PyRef::steal(PyObject_CallMethod(module.get(), "getsignal", "i", number));
+    if (!handler) return nullptr;
+    if (!PyCFunction_Check(handler.get()) || PyCFunction_GetFunction(handler.get()) != ours) continue;
+    const PyRef old = PyRef::steal(PyObject_CallMethod(module.get(), "signal", "iO", number, default_handler.get()));
+    if (!old) return nullptr;
+  }
+  Py_RETURN_NONE;
+}
+
 PyMethodDef kTerm{"on_term", on_term, METH_VARARGS, "Finishes the requests that are started, then the worker exits."};
 PyMethodDef kQuit{"on_quit", on_quit, METH_VARARGS, "The worker exits at once."};
 PyMethodDef kAbort{"on_abort", on_abort, METH_VARARGS, "The worker was found to hang."};
+PyMethodDef kResetStops{"reset_stops", reset_stops, METH_NOARGS, "A child of the application dies of TERM and QUIT."};
 PyMethodDef kNothing{"on_nothing", on_nothing, METH_VARARGS,
                      "Does nothing: this signal is for the server's master process."};
 
@@ -126,6 +144,17 @@ void install_signals(Hooks& worker_hooks) {
   const PyRef enabled = PyRef::steal(PyObject_CallMethod(faulthandler.get(), "enable", nullptr));
   require(bool(enabled));
   use_large_signal_stack();
+}
+
+void reset_stops_in_children() {
+  const PyRef os = PyRef::steal(PyImport_ImportModule("os"));
+  require(bool(os));
+  const PyRef hook = PyRef::steal(PyObject_GetAttrString(os.get(), "register_at_fork"));
+  const PyRef function = PyRef::steal(PyCFunction_New(&kResetStops, nullptr));
+  const PyRef none = PyRef::steal(PyTuple_New(0));
+  require(hook && function && none);
+  const PyRef options = PyRef::steal(Py_BuildValue("{sO}", "after_in_child", function.get()));
+  require(options && PyRef::steal(PyObject_Call(hook.get(), none.get(), options.get())));
 }
 
 void leave_stops_to_master() { masters_to_stop = true; }

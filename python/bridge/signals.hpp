@@ -13,6 +13,8 @@ namespace prefork::bridge {
 
 // Installs the handlers and turns faulthandler on. Throws std::runtime_error. `hooks` stay in use until the process ends.
 void install_signals(Hooks& hooks);
+// What the application forks from now on dies of TERM and QUIT. In a worker, not in a mold, whose children are workers.
+void reset_stops_in_children();
 // In a mold that has loaded: TERM and QUIT, which systemd sends to every process of a service, do nothing, as long as workers may still
 // be asked for; the master ends it. use_hooks() ends that.
 void leave_stops_to_master();

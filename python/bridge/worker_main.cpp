@@ -86,6 +86,7 @@ int boot_and_serve(worker::Context& context) {
   Hooks& hooks = make_hooks(settings, context.worker_age());
   install_signals(hooks);
   watch_forks();
+  reset_stops_in_children();
   const PyRef all = settings_dict(settings);
   int status = kExitBoot;
   Loaded loaded;
@@ -147,6 +148,7 @@ int fork_and_serve(const worker::Attachment& own, const wire::Settings& settings
   const auto forked = mold.serve();
   if (!forked) return kExitOk;
   watch_forks();
+  reset_stops_in_children();
   die_with_master(settings);
   show_title(settings, false);
   context.emplace(*forked, settings);

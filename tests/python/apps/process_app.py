@@ -1,5 +1,7 @@
 """What the tests of processes serve: quick answers, slow ones, and ways for a worker to die or hang."""
 
+import collections
+import itertools
 import os
 import pathlib
 import signal
@@ -62,6 +64,14 @@ def _close_descriptors(kind):
             pass
 
 
+def _write_and_stay(file, block, in_c):
+    """Asleep, or busy without another Python instruction in which a signal's handler could run."""
+    if in_c:
+        collections.deque(map(os.write, itertools.chain([file], itertools.repeat(os.open(os.devnull, os.O_WRONLY))), itertools.repeat(block)), maxlen=0)
+    os.write(file, block)
+    time.sleep(60)
+
+
 def _in_a_child(how):
     if how == "multiprocessing":
         import multiprocessing
@@ -77,11 +87,10 @@ def _in_a_child(how):
             return b"the child's"
         if how == "sys-exit":
             sys.exit(0)
-        if how == "terminated":
-            os.write(writing, b"x")
-            time.sleep(60)
+        if how.startswith("terminated"):
+            _write_and_stay(writing, b"x", how == "terminated-in-c")
         os._exit(7)
-    if how == "terminated":
+    if how.startswith("terminated"):
         os.read(reading, 1)
         os.kill(child, signal.SIGTERM)
     os.close(reading)

@@ -74,7 +74,7 @@ def test_what_is_closed_low_is_not_written_to(serve, tmp_path):
     assert all((tmp_path / f"file-{i}").stat().st_size == 0 for i in range(20))
 
 
-@pytest.mark.parametrize(("how", "body"), [("exit", b"7"), ("sys-exit", b"0"), ("return", b"1"), ("terminated", b"-15"), ("multiprocessing", b"[1, 2, 3]")])
+@pytest.mark.parametrize(("how", "body"), [("exit", b"7"), ("sys-exit", b"0"), ("return", b"1"), ("terminated", b"-15"), ("terminated-in-c", b"-15"), ("multiprocessing", b"[1, 2, 3]")])
 def test_children_of_the_application_do_not_disturb_the_worker(serve, how, body):
     server = serve(WSGI)
     server.tolerate(r"\[ERROR\] A child of os.fork\(\) returned from the application")
