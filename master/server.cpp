@@ -113,6 +113,9 @@ void Server::fill_site() {
   site_.request_spools.limit = config_.request_spool_total;
   if (!config_.tmp_upload_dir.empty())
     site_.request_spools.directory = site_.reply_spools.directory = config_.tmp_upload_dir;
+  site_.request_spools.report = site_.reply_spools.report = [this](const std::string& what) {
+    log_.warning("Large bodies stay in memory or wait: ", what);
+  };
   site_.server = config_.server_header ? "prefork" : "";
   site_.date = config_.date_header;
   site_.extra_lines.clear();
@@ -178,7 +181,8 @@ int run_server(CommandLine line) {
   if (!config.chdir.empty()) std::filesystem::current_path(config.chdir);
   process::set_title(title_of(config));
   process::raise_descriptor_limit();
-  ::signal(SIGPIPE, SIG_IGN);
+  // A client, a log's reader or room in a file that is gone is an error of the call that meets it, not the end.
+  for (const int number : {SIGPIPE, SIGXFSZ}) ::signal(number, SIG_IGN);
   ::srandom(static_cast<unsigned>(::time(nullptr)) ^ static_cast<unsigned>(::getpid()));
   return Server(std::move(line)).run();
 }

@@ -199,11 +199,7 @@ void Listener::resume() {
 // Out of descriptors or memory: the connection stays in the backlog. Polling on would spin.
 void Listener::pause(int error) {
   paused_ = true;
-  const auto now = loop_.now_ms();
-  if (tell_paused_ && (told_ms_ == 0 || now - told_ms_ >= kTellEveryMs)) {
-    told_ms_ = now;
-    tell_paused_(error);
-  }
+  if (tell_paused_ && seldom_.tells(loop_.now_ms())) tell_paused_(error);
   uv_poll_stop(poll_.get());
   retry_.start(kRetryMs);
 }

@@ -8,6 +8,7 @@
 
 #include "master/bind_address.hpp"
 #include "master/net/loop.hpp"
+#include "master/net/seldom.hpp"
 #include "shm/fd.hpp"
 
 namespace prefork::net {
@@ -34,8 +35,7 @@ BoundSocket adopt_socket(int fd);  // inherited: from systemd, fd://N, or a pred
 class Listener {
  public:
   using Accepted = std::function<void(int fd, Peer peer)>;
-  using Paused = std::function<void(int error)>;  // at most once in kTellEveryMs, however often it pauses
-  static constexpr std::uint64_t kTellEveryMs = 10'000;
+  using Paused = std::function<void(int error)>;  // seldom, however often it pauses
 
   Listener(Loop& loop, const BoundSocket& socket, Accepted accepted, Paused paused = {});
   ~Listener();
@@ -51,7 +51,7 @@ class Listener {
   const BoundSocket& socket_;
   Accepted accepted_;
   Paused tell_paused_;
-  std::uint64_t told_ms_ = 0;  // 0: never
+  Seldom seldom_;
   UvHandle<uv_poll_t> poll_;
   Timer retry_;
   bool paused_ = false;

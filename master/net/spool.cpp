@@ -58,6 +58,10 @@ void Spool::append(std::span<const char> bytes) {
   spill();
 }
 
+void Spool::report(const std::string& what, int error) {
+  if (budget_.report && budget_.seldom.tells(loop_.now_ms())) budget_.report(what + ": " + std::strerror(error));
+}
+
 bool Spool::open_file() {
   if (file_) return true;
   int fd = ::open(budget_.directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -68,8 +72,7 @@ bool Spool::open_file() {
   }
   if (fd < 0) {
     broken_ = true;
-    if (budget_.report)
-      budget_.report("cannot make a temporary file in " + budget_.directory + ": " + std::strerror(errno));
+    report("cannot make a temporary file in " + budget_.directory, errno);
     return false;
   }
   file_ = std::make_shared<File>();
@@ -106,9 +109,7 @@ void Spool::on_written(Job& job, long result) {
     tail_.insert(tail_.begin(), job.bytes.begin() + static_cast<std::ptrdiff_t>(done), job.bytes.end());
     if (done == 0) {
       broken_ = true;
-      if (budget_.report)
-        budget_.report("cannot write a temporary file in " + budget_.directory + ": " +
-                       uv_strerror(static_cast<int>(result)));
+      report("cannot write a temporary file in " + budget_.directory, static_cast<int>(-result));
     }
   }
   if (head_bytes_ != 0) {
@@ -148,8 +149,7 @@ void Spool::on_read(Job& job, long result) {
   job_ = nullptr;
   if (result <= 0) {
     broken_ = true;
-    if (budget_.report)
-      budget_.report("cannot read a temporary file back: " + std::string(uv_strerror(static_cast<int>(result))));
+    report("cannot read a temporary file back", static_cast<int>(-result));
     lose_all();
     return changed_();
   }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "master/net/loop.hpp"
+#include "master/net/seldom.hpp"
 
 namespace prefork::net {
 
@@ -21,7 +22,9 @@ struct SpoolBudget {
   std::string directory = "/tmp";
   std::uint64_t limit = std::uint64_t{4} << 30;
   std::uint64_t used = 0;
-  std::function<void(const std::string&)> report;  // a file could not be made or written
+  std::function<void(const std::string&)>
+      report;  // a file could not be made, written or read; seldom, however often that happens
+  Seldom seldom;
 };
 
 class Spool {
@@ -66,6 +69,7 @@ class Spool {
   void on_read(Job& job, long result);
   void lose_all();
   bool open_file();
+  void report(const std::string& what, int error);
   bool file_empty() const { return written_ == read_ && job_ == nullptr; }
 
   Loop& loop_;
