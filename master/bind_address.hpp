@@ -17,6 +17,7 @@ struct BindAddress {
   std::uint16_t port = 0;  // Tcp: 0 = any free port
   std::string path;        // Unix: the file; AbstractUnix: the name without the leading '@'
   int fd = -1;             // Descriptor: inherited from whoever started the server
+  bool v6_only = false;    // Tcp, host "::": IPv4 clients have another socket
 
   bool operator==(const BindAddress&) const = default;
 

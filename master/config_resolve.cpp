@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstdlib>
 #include <filesystem>
@@ -152,9 +153,18 @@ class Resolver {
       if (!address) refuse("bind", "'" + text + "' given; allowed: " + std::string(kBindAddressForms));
       config_.bind_addresses.push_back(std::move(*address));
     }
+    // "[::]:8000" takes IPv4 too, as it does for gunicorn, unless somebody wants that at an address of its own.
+    for (BindAddress& address : config_.bind_addresses)
+      address.v6_only = address.host == "::" && has_v4_at(address.port);
     if (config_.health_path.size() > 2)
       refuse("health_path", std::to_string(config_.health_path.size()) +
                                 " paths given; allowed: a liveness path and a readiness path");
+  }
+
+  [[nodiscard]] bool has_v4_at(std::uint16_t port) const {
+    return std::any_of(config_.bind_addresses.begin(), config_.bind_addresses.end(), [port](const BindAddress& other) {
+      return other.kind == BindAddress::Kind::Tcp && other.port == port && other.host.find(':') == std::string::npos;
+    });
   }
 
   void numbers() {

@@ -104,7 +104,7 @@ const Setting kSettings[] = {
      .default_note = "127.0.0.1:8000, or 0.0.0.0:$PORT",
      .compat = Compat::Must,
      .help = "Where to listen: HOST, HOST:PORT, :PORT, [IPV6]:PORT, unix:PATH, unix:@NAME or fd://NUMBER; may be given "
-             "several times."},
+             "several times. [::]:PORT takes IPv4 too, unless another address has it at that port."},
     {.name = "backlog",
      .flags = "--backlog",
      .field = &Config::backlog,

@@ -35,10 +35,7 @@ shm::UniqueFd open_socket(int family, const std::string& what) {
   return shm::UniqueFd(fd);
 }
 
-void set_option(int fd, int level, int option) {
-  const int on = 1;
-  ::setsockopt(fd, level, option, &on, sizeof on);
-}
+void set_option(int fd, int level, int option, int value = 1) { ::setsockopt(fd, level, option, &value, sizeof value); }
 
 std::string numeric_host(const sockaddr_storage& address, socklen_t length, std::uint16_t& port) {
   std::array<char, NI_MAXHOST> host{};
@@ -48,7 +45,11 @@ std::string numeric_host(const sockaddr_storage& address, socklen_t length, std:
     return {};
   }
   port = static_cast<std::uint16_t>(std::atoi(service.data()));
-  return host.data();
+  // A client of IPv4 at a socket of both families.
+  constexpr std::string_view kMapped = "::ffff:";
+  const std::string_view text(host.data());
+  const bool mapped = text.starts_with(kMapped) && text.find('.') != std::string_view::npos;
+  return std::string(text.substr(mapped ? kMapped.size() : 0));
 }
 
 void describe(BoundSocket& socket) {
@@ -134,7 +135,7 @@ BoundSocket bind_tcp(const BindAddress& where, int backlog, bool reuse_port) {
     socket.fd.reset(fd);
     set_option(fd, SOL_SOCKET, SO_REUSEADDR);
     if (reuse_port) set_option(fd, SOL_SOCKET, SO_REUSEPORT);
-    if (one->ai_family == AF_INET6 && !where.host.empty()) set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+    if (one->ai_family == AF_INET6) set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, where.v6_only ? 1 : 0);
     if (::bind(fd, one->ai_addr, one->ai_addrlen) == 0 && ::listen(fd, backlog) == 0) {
       describe(socket);
       return socket;

@@ -21,5 +21,6 @@ DIFFERENCES = {
                         "called when the number changes; when the first workers serve; is logged", "a hook that fails keeps nobody from serving; only `on_starting` prevents a start"),
     "backlog": Difference("the metric `gunicorn.backlog`", "connections that the kernel keeps", "requests that wait for a worker",
                           "the master accepts at once: what waited in the kernel waits in its queue"),
+    "syslog": Difference("a syslog behind TCP or a stream socket", "messages end with a zero byte", "messages end with a line feed", "RFC 6587 3.4.2: what receivers split at"),
     "protocol": Difference("the version HTTP/3.7; a body in an unknown coding that does not end with chunked", "400; 501", "505; 400", "RFC 9110 15.6.6; RFC 9112 6.3"),
 }

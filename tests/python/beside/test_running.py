@@ -71,6 +71,15 @@ def test_addresses(both, tmp_path):
         assert not os.path.exists(path)
 
 
+def test_ipv6_takes_ipv4_too_unless_that_has_an_address_of_its_own(both, one):
+    seen = []
+    for peer in [*both("-b", "[::]:PORT"), *both("-b", ":PORT"), one("prefork", "-b", "[::]:PORT", "-b", "0.0.0.0:PORT")]:
+        status, environ = peer.get()
+        assert status == 200 and (peer.name == "gunicorn" or peer.get(address=("::1", peer.port))[0] == 200)
+        seen.append(environ["REMOTE_ADDR"])
+    assert seen == ["::ffff:127.0.0.1"] + ["127.0.0.1"] * 4
+
+
 def test_a_descriptor(one):
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -245,15 +254,16 @@ def test_statsd_lines(one):
     assert kinds[0] == kinds[1]
 
 
-def test_syslog_lines(one):
+@pytest.mark.parametrize("kind", ["udp", "tcp", "dgram", "stream"])
+def test_syslog_lines(one, tmp_path, kind):
     """gunicorn writes the access log there too when syslog is on; the error log's lines are compared by their form."""
+    assert "syslog" in DIFFERENCES
     kinds = []
-    with Datagrams() as port:
+    with Datagrams(kind, tmp_path if kind in ("dgram", "stream") else None) as place:
         for name in ("gunicorn", "prefork"):
-            arguments = ("--log-syslog", "--log-syslog-to", "udp://" + port.address, "--log-syslog-prefix", "shop", "--log-syslog-facility", "local1")
-            peer = one(name, *arguments)
-            text = port.take("Listening at", "GET /ready")
-            kinds.append([re.sub(r"\d+", "0", next(line for line in text.splitlines() if what in line)).rstrip("\0") for what in ("Listening at", "GET /ready")])
+            peer = one(name, "--log-syslog", "--log-syslog-to", place.url, "--log-syslog-prefix", "shop", "--log-syslog-facility", "local1")
+            lines = re.split(r"[\0\n]+", place.take("Listening at", "GET /ready"))
+            kinds.append([re.sub(r"\d+", "0", next(line for line in lines if what in line)) for what in ("Listening at", "GET /ready")])
             peer.stop()
     assert kinds[0] == kinds[1]
 
