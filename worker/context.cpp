@@ -111,11 +111,6 @@ Context::Context(const Attachment& attachment, wire::Settings settings)
   PREFORK_FAULT_POINT("worker.attach");
 }
 
-Context::~Context() {
-  channel_.phase.set(shm::Phase::Stopped, coarse_us());
-  channel_.recorder.note(shm::Event::Exit, coarse_us());
-}
-
 bool Context::bells_alive() const {
   return ::fcntl(own_bell_.get(), F_GETFD) >= 0 && ::fcntl(master_bell_.get(), F_GETFD) >= 0;
 }
@@ -132,6 +127,11 @@ void Context::ready(wire::Interface interface, std::uint32_t concurrency) {
   channel_.replies.publish();
   channel_.master_bell.ring();
   was_ready_ = true;
+}
+
+void Context::leave() {
+  channel_.phase.set(shm::Phase::Stopped, coarse_us());
+  channel_.recorder.note(shm::Event::Exit, coarse_us());
 }
 
 bool Context::send_fd(int fd, std::uint32_t& serial) {

@@ -41,10 +41,6 @@ class Context {
  public:
   explicit Context(const Attachment& attachment);  // throws std::system_error, std::runtime_error
   Context(const Attachment& attachment, wire::Settings settings);
-  ~Context();
-  Context(const Context&) = delete;
-  Context& operator=(const Context&) = delete;
-
   shm::WorkerEnd& channel() { return channel_; }
   const wire::Settings& settings() const { return settings_; }
   unsigned worker_id() const { return worker_id_; }
@@ -57,6 +53,9 @@ class Context {
   // Tells the master that requests may come. Rings.
   void ready(wire::Interface interface, std::uint32_t concurrency);
   bool was_ready() const { return was_ready_; }
+
+  // Says for whoever looks at the region that this is an orderly end. The parts stay: threads may still use them.
+  void leave();
 
   // Sends a descriptor to the master ahead of the File record that names its serial. False when the socket takes no more now.
   [[nodiscard]] bool send_fd(int fd, std::uint32_t& serial);

@@ -36,6 +36,7 @@ int run(const char* text) {
   for (unsigned i = 1; i < threads; ++i) others.emplace_back(serve);
   serve();
   for (auto& other : others) other.join();
+  context.leave();
   return 0;
 }
 

@@ -27,11 +27,12 @@ using namespace prefork;
 
 int run(int argc, char** argv) {
   const auto attachment = worker::Attachment::from_text(argv[1]);
-  const auto settings = worker::read_settings(attachment);
+  // Never taken down: threads of the application's may look at both until the process ends.
+  static const auto& settings = *new wire::Settings(worker::read_settings(attachment));
+  static auto& context = *new std::optional<worker::Context>;
   bridge::adopt_process(settings);
   const std::string python = bridge::environment_python(settings);
   if (!bridge::embeds(python)) become_host(python, argv[1]);
-  std::optional<worker::Context> context;
   if (!attachment.is_mold()) context.emplace(attachment);
   bridge::set_title(settings, attachment, argc, argv);
   const bridge::Interpreter interpreter(settings);

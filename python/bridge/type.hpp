@@ -27,8 +27,9 @@ void* slot(Function* function) {
   return reinterpret_cast<void*>(function);
 }
 
-// A METH_FASTCALL function as the table wants it.
-inline PyCFunction fast(PyObject* (*function)(PyObject*, PyObject* const*, Py_ssize_t)) {
+// A METH_FASTCALL function, with METH_KEYWORDS or without, as the table wants it.
+template <class... Names>
+PyCFunction fast(PyObject* (*function)(PyObject*, PyObject* const*, Py_ssize_t, Names...)) {
   return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
 }
 

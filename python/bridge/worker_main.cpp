@@ -220,6 +220,7 @@ int run_worker(const worker::Attachment& attachment, const wire::Settings& setti
     die_with_master(settings);
     const int status = attachment.is_mold() ? fork_and_serve(attachment, settings, context) : boot_and_serve(*context);
     hold_signals();
+    if (context) context->leave();
     return status;
   } catch (const std::exception& error) {
     leave_failure(error.what());

@@ -29,6 +29,12 @@ class BridgeTest : public testing::Test {
     return master.start(worker(), std::move(settings));
   }
   void start() { ASSERT_TRUE(start({})) << master.log(); }
+  static void start_with_threads(FakeMaster& other, const char* threads) {
+    wire::Settings settings;
+    settings.set("app", "bridge_apps:app");
+    settings.set("threads", threads);
+    ASSERT_TRUE(other.start(worker(), settings)) << other.log();
+  }
 
   Answer get(std::string target) {
     Ask ask;

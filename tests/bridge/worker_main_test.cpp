@@ -93,10 +93,7 @@ TEST_F(WorkerMain, DrainAndTermEndAnIdleWorkerWith0) {
   for (const bool by_signal : {true, false}) {
     for (const char* threads : {"1", "3"}) {
       FakeMaster other;
-      wire::Settings settings;
-      settings.set("app", "bridge_apps:app");
-      settings.set("threads", threads);
-      ASSERT_TRUE(other.start(worker(), settings)) << other.log();
+      start_with_threads(other, threads);
       if (by_signal) {
         ::kill(other.pid(), SIGTERM);
       } else {
@@ -110,16 +107,14 @@ TEST_F(WorkerMain, DrainAndTermEndAnIdleWorkerWith0) {
 TEST_F(WorkerMain, QuitEndsItInTheMiddleOfARequest) {
   for (const char* threads : {"1", "3"}) {
     FakeMaster other;
-    wire::Settings settings;
-    settings.set("app", "bridge_apps:app");
-    settings.set("threads", threads);
-    ASSERT_TRUE(other.start(worker(), settings)) << other.log();
+    start_with_threads(other, threads);
     Ask ask;
     ask.target = "/sleep/600";
     (void)other.send(ask);
     ASSERT_TRUE(other.until([&] { return other.end().counters.get(shm::Counter::Taken) == 1; }));
     ::kill(other.pid(), SIGQUIT);
     EXPECT_EQ(other.wait_exit(), 0) << other.log();
+    EXPECT_EQ(other.end().phase.phase(), shm::Phase::Stopped);
   }
 }
 

@@ -190,9 +190,15 @@ TEST_F(ConfigLoad, ControlCommands) {
   EXPECT_THAT(refusal({"reload", "--help"}), HasSubstr("0 "));
 }
 
+// Tests are named after it: else they would be after the bytes of a vector.
+void print_words(const std::vector<const char*>& words, std::ostream& out) {
+  for (const char* word : words) out << word << ' ';
+}
+
 struct WrongLine {
   std::vector<const char*> arguments;
   const char* refusal;
+  friend void PrintTo(const WrongLine& line, std::ostream* out) { print_words(line.arguments, *out); }
 };
 class WrongCommandLine : public ConfigLoad, public testing::WithParamInterface<WrongLine> {};
 
@@ -271,6 +277,7 @@ TEST_F(ConfigLoad, OtherWorkerClassesSayWhatToDo) {
 struct AliasCase {
   std::vector<const char*> arguments;
   bool (*holds)(const Config&);
+  friend void PrintTo(const AliasCase& alias, std::ostream* out) { print_words(alias.arguments, *out); }
 };
 class ForeignFlags : public ConfigLoad, public testing::WithParamInterface<AliasCase> {};
 

@@ -16,7 +16,7 @@ namespace {
 
 using namespace shm;
 
-// One direction with its bells. Producer and Consumer are made by the threads that use them.
+// One direction. Producer and Consumer are made by the threads that use them.
 struct Direction {
   RingPositions positions{};
   alignas(16) std::array<std::byte, 256> bytes{};
@@ -47,162 +47,150 @@ struct BellPair {
     name(&consumer.sleeping, "consumer.sleeping");
     name(&producer.sleeping, "producer.sleeping");
   }
+  Doorbell of_consumer() { return {consumer, Bells::fd(0), Bells::fd(0)}; }
+  Doorbell of_producer() { return {producer, Bells::fd(1), Bells::fd(1)}; }
 };
 
-void push(Producer& producer, Doorbell& own, Doorbell& other, std::uint32_t serial, std::uint32_t length) {
-  auto room = producer.try_claim(length);
-  while (room.data() == nullptr) {
+// One side of a direction: sleeps on its own bell, rings the other.
+struct Sender {
+  Producer producer;
+  Doorbell own;
+  Doorbell other;
+
+  void push(std::uint32_t serial, std::uint32_t length) {
+    auto room = producer.try_claim(length);
+    while (room.data() == nullptr) {
+      tell();
+      (void)sleep_unless(own, [&] { return producer.request_room(length); });
+      room = producer.try_claim(length);
+    }
+    write(room, serial);
+    producer.commit({1, 0, serial, 0}, length);
+  }
+  void tell() {
     producer.publish();
     other.ring();
-    (void)sleep_unless(own, [&] { return producer.request_room(length); });
-    room = producer.try_claim(length);
   }
-  write(room, serial);
-  producer.commit({1, 0, serial, 0}, length);
-}
+};
 
-// Takes `count` records, asks `accept` of each.
-template <class Accept>
-void take(Consumer& consumer, Doorbell& own, Doorbell& other, std::uint32_t count, Accept&& accept) {
-  Record record;
-  for (std::uint32_t taken = 0; taken < count;) {
-    const Peek seen = consumer.peek(record);
-    require(seen != Peek::Bad, "the ring is sound");
-    if (seen == Peek::Record) {
-      accept(record);
-      consumer.release();
-      ++taken;
-      continue;
+struct Receiver {
+  Consumer consumer;
+  Doorbell own;
+  Doorbell other;
+
+  // Takes `count` records, asks `accept` of each.
+  template <class Accept>
+  void take(std::uint32_t count, Accept&& accept) {
+    Record record;
+    for (std::uint32_t taken = 0; taken < count;) {
+      const Peek seen = consumer.peek(record);
+      require(seen != Peek::Bad, "the ring is sound");
+      if (seen == Peek::Record) {
+        accept(record);
+        consumer.release();
+        ++taken;
+        continue;
+      }
+      if (consumer.settle()) other.ring();
+      if (taken < count) (void)sleep_unless(own, [&] { return consumer.anything_now(); });
     }
     if (consumer.settle()) other.ring();
-    if (taken < count) (void)sleep_unless(own, [&] { return consumer.anything_now(); });
   }
-  if (consumer.settle()) other.ring();
-}
+};
 
-// Three records in two batches; the third does not fit before the end and waits for the first to be released.
-struct TwoBatchesAndAWrap {
-  static constexpr const char* kName = "two-batches-and-a-wrap";
+// Two threads that may do anything in any order, with stores delayed.
+struct Unbounded {
   static constexpr unsigned kThreads = 2;
   static constexpr unsigned kMayWait = 0;
   static constexpr bool kDelayedStores = true;
   static constexpr std::uint64_t kPreemptions = kAny;
+};
+
+// Thread 0 sends, thread 1 receives.
+struct OneWay : Unbounded {
   Direction ring;
   BellPair flags;
   Bells bells;
   std::uint32_t received = 0;
 
-  TwoBatchesAndAWrap() { ring.describe("tail", "head", "want_room"); }
+  OneWay() { ring.describe("tail", "head", "want_room"); }
+  Sender sender() { return {Producer(ring.positions, ring.bytes), flags.of_producer(), flags.of_consumer()}; }
+  Receiver receiver() { return {Consumer(ring.positions, ring.bytes), flags.of_consumer(), flags.of_producer()}; }
+  void expect_next(std::span<const std::byte> payload, std::uint32_t serial, std::size_t length) {
+    require(serial == received, "records arrive in order, none lost, none doubled");
+    require(payload.size() == length && is_whole(payload, serial), "a record arrives whole");
+    ++received;
+  }
+};
+
+// Three records in two batches; the third does not fit before the end and waits for the first to be released.
+struct TwoBatchesAndAWrap : OneWay {
+  static constexpr const char* kName = "two-batches-and-a-wrap";
 
   void run(unsigned thread) {
-    Doorbell consumer_bell(flags.consumer, Bells::fd(0), Bells::fd(0));
-    Doorbell producer_bell(flags.producer, Bells::fd(1), Bells::fd(1));
     if (thread == 0) {
-      Producer producer(ring.positions, ring.bytes);
-      push(producer, producer_bell, consumer_bell, 0, 80);
-      push(producer, producer_bell, consumer_bell, 1, 80);
-      producer.publish();
-      consumer_bell.ring();
-      push(producer, producer_bell, consumer_bell, 2, 80);
-      producer.publish();
-      consumer_bell.ring();
+      Sender to = sender();
+      to.push(0, 80);
+      to.push(1, 80);
+      to.tell();
+      to.push(2, 80);
+      to.tell();
     } else {
-      Consumer consumer(ring.positions, ring.bytes);
-      take(consumer, consumer_bell, producer_bell, 3, [this](const Record& record) {
-        require(record.tag.slot == received, "records arrive in order, none lost, none doubled");
-        require(record.payload.size() == 80 && is_whole(record.payload, received), "a record arrives whole");
-        ++received;
-      });
+      receiver().take(3, [this](const Record& record) { expect_next(record.payload, record.tag.slot, 80); });
     }
   }
   void at_end() { require(received == 3, "every record arrived"); }
 };
 
 // Records of half the ring: nearly every one waits for room.
-struct FullRing {
+struct FullRing : OneWay {
   static constexpr const char* kName = "full-ring";
-  static constexpr unsigned kThreads = 2;
-  static constexpr unsigned kMayWait = 0;
-  static constexpr bool kDelayedStores = true;
-  static constexpr std::uint64_t kPreemptions = kAny;
   static constexpr std::uint32_t kRecords = 4;
-  Direction ring;
-  BellPair flags;
-  Bells bells;
-  std::uint32_t received = 0;
-
-  FullRing() { ring.describe("tail", "head", "want_room"); }
 
   void run(unsigned thread) {
-    Doorbell consumer_bell(flags.consumer, Bells::fd(0), Bells::fd(0));
-    Doorbell producer_bell(flags.producer, Bells::fd(1), Bells::fd(1));
     if (thread == 0) {
-      Producer producer(ring.positions, ring.bytes);
-      for (std::uint32_t serial = 0; serial < kRecords; ++serial)
-        push(producer, producer_bell, consumer_bell, serial, 100);
-      producer.publish();
-      consumer_bell.ring();
+      Sender to = sender();
+      for (std::uint32_t serial = 0; serial < kRecords; ++serial) to.push(serial, 100);
+      to.tell();
     } else {
-      Consumer consumer(ring.positions, ring.bytes);
-      for (std::uint32_t i = 0; i < kRecords; ++i) {
-        take(consumer, consumer_bell, producer_bell, 1, [this](const Record& record) {
-          require(record.tag.slot == received && is_whole(record.payload, received),
-                  "a record arrives whole and in order");
-          ++received;
-        });
-      }
+      Receiver from = receiver();
+      for (std::uint32_t i = 0; i < kRecords; ++i)
+        from.take(1, [this](const Record& record) { expect_next(record.payload, record.tag.slot, 100); });
     }
   }
   void at_end() { require(received == kRecords, "every record arrived"); }
 };
 
-// A payload of more than the ring, in fragments, then a small one.
-struct Fragment {
+// A payload of more than the ring takes in one piece, in fragments, then a small one.
+struct Fragment : OneWay {
   static constexpr const char* kName = "fragments";
-  static constexpr unsigned kThreads = 2;
-  static constexpr unsigned kMayWait = 0;
-  static constexpr bool kDelayedStores = true;
-  static constexpr std::uint64_t kPreemptions = kAny;
   static constexpr std::size_t kLarge = 150;
-  Direction ring;
-  BellPair flags;
-  Bells bells;
-  std::uint32_t received = 0;
+  static constexpr std::uint32_t kSmall = 10;
   std::array<std::byte, kLarge> payload{};
 
-  Fragment() {
-    ring.describe("tail", "head", "want_room");
-    write(payload, 0);
-  }
+  Fragment() { write(payload, 0); }
 
   void run(unsigned thread) {
-    Doorbell consumer_bell(flags.consumer, Bells::fd(0), Bells::fd(0));
-    Doorbell producer_bell(flags.producer, Bells::fd(1), Bells::fd(1));
     if (thread == 0) {
-      Producer producer(ring.positions, ring.bytes);
+      Sender to = sender();
       FragmentWriter writer(payload);
       for (;;) {
-        const bool done = writer.push(producer, {1, 0, 0, 0});
-        producer.publish();
-        consumer_bell.ring();
+        const bool done = writer.push(to.producer, {1, 0, 0, 0});
+        to.tell();
         if (done) break;
-        (void)sleep_unless(producer_bell, [&] { return producer.request_room(writer.next_length(producer)); });
+        (void)sleep_unless(to.own, [&] { return to.producer.request_room(writer.next_length(to.producer)); });
       }
-      push(producer, producer_bell, consumer_bell, 1, 10);
-      producer.publish();
-      consumer_bell.ring();
+      to.push(1, kSmall);
+      to.tell();
     } else {
-      Consumer consumer(ring.positions, ring.bytes);
+      Receiver from = receiver();
       Reassembler reassembler(1024, 1024);
       while (received < 2) {
-        take(consumer, consumer_bell, producer_bell, 1, [&](const Record& record) {
+        from.take(1, [&](const Record& record) {
           std::span<const std::byte> whole;
           const auto taken = reassembler.take(record, whole);
           require(taken == Reassembler::Take::Whole || taken == Reassembler::Take::More, "fragments fit together");
-          if (taken != Reassembler::Take::Whole) return;
-          require(whole.size() == (received == 0 ? kLarge : 10) && is_whole(whole, received),
-                  "a payload arrives whole");
-          ++received;
+          if (taken == Reassembler::Take::Whole) expect_next(whole, record.tag.slot, received == 0 ? kLarge : kSmall);
         });
       }
     }
@@ -211,12 +199,8 @@ struct Fragment {
 };
 
 // Requests one way, replies the other way; either side sleeps when it has nothing to do.
-struct RequestAndReply {
+struct RequestAndReply : Unbounded {
   static constexpr const char* kName = "request-and-reply";
-  static constexpr unsigned kThreads = 2;
-  static constexpr unsigned kMayWait = 0;
-  static constexpr bool kDelayedStores = true;
-  static constexpr std::uint64_t kPreemptions = kAny;
   static constexpr std::uint32_t kRequests = 2;
   Direction requests;
   Direction replies;
@@ -231,46 +215,48 @@ struct RequestAndReply {
   }
 
   void run(unsigned thread) {
-    Doorbell worker_bell(flags.consumer, Bells::fd(0), Bells::fd(0));
-    Doorbell master_bell(flags.producer, Bells::fd(1), Bells::fd(1));
-    Claims claims(words);
     if (thread == 0) {
-      Producer producer(requests.positions, requests.bytes);
-      Consumer consumer(replies.positions, replies.bytes);
-      for (std::uint32_t slot = 0; slot < kRequests; ++slot) {
-        claims.offer(slot, 7);
-        push(producer, master_bell, worker_bell, slot, 40);
-        producer.publish();
-        worker_bell.ring();
-      }
-      take(consumer, master_bell, worker_bell, kRequests, [this](const Record& record) {
-        require(record.tag.slot == replied + 100 && is_whole(record.payload, replied + 100),
-                "a reply arrives whole and in order");
-        ++replied;
-      });
+      ask();
     } else {
-      Consumer consumer(requests.positions, requests.bytes);
-      Producer producer(replies.positions, replies.bytes);
-      take(consumer, worker_bell, master_bell, kRequests, [&](const Record& record) {
-        require(is_whole(record.payload, record.tag.slot), "a request arrives whole");
-        require(claims.try_claim(record.tag.slot, 7), "an offer that nobody took back is claimed");
-        ++started;
-        push(producer, worker_bell, master_bell, record.tag.slot + 100, 24);
-        producer.publish();
-        master_bell.ring();
-      });
+      answer();
     }
+  }
+
+  void ask() {
+    Sender to{Producer(requests.positions, requests.bytes), flags.of_producer(), flags.of_consumer()};
+    Receiver from{Consumer(replies.positions, replies.bytes), flags.of_producer(), flags.of_consumer()};
+    Claims claims(words);
+    for (std::uint32_t slot = 0; slot < kRequests; ++slot) {
+      claims.offer(slot, 7);
+      to.push(slot, 40);
+      to.tell();
+    }
+    from.take(kRequests, [this](const Record& record) {
+      require(record.tag.slot == replied + 100 && is_whole(record.payload, replied + 100),
+              "a reply arrives whole and in order");
+      ++replied;
+    });
+  }
+
+  void answer() {
+    Receiver from{Consumer(requests.positions, requests.bytes), flags.of_consumer(), flags.of_producer()};
+    Sender to{Producer(replies.positions, replies.bytes), flags.of_consumer(), flags.of_producer()};
+    Claims claims(words);
+    from.take(kRequests, [&](const Record& record) {
+      require(is_whole(record.payload, record.tag.slot), "a request arrives whole");
+      require(claims.try_claim(record.tag.slot, 7), "an offer that nobody took back is claimed");
+      ++started;
+      to.push(record.tag.slot + 100, 24);
+      to.tell();
+    });
   }
   void at_end() { require(started == kRequests && replied == kRequests, "every request was answered"); }
 };
 
 // Two threads of a worker claim what one consumer hands out, while the master takes everything back.
-struct RevokeAgainstTwoClaimers {
+struct RevokeAgainstTwoClaimers : Unbounded {
   static constexpr const char* kName = "revoke-against-two-claimers";
   static constexpr unsigned kThreads = 3;
-  static constexpr unsigned kMayWait = 0;
-  static constexpr bool kDelayedStores = true;
-  static constexpr std::uint64_t kPreemptions = kAny;
   static constexpr std::uint32_t kSlots = 2;
   static constexpr std::uint32_t kGeneration = 5;
   Direction ring;

@@ -260,8 +260,7 @@ TEST_F(SyncRunnerTest, TheRecorderOutlivesAWorkerAndTellsWhatItWaitedFor) {
   master.drain();
   join();
   EXPECT_EQ(master.end().phase.phase(), shm::Phase::Draining);
-  runner.reset();
-  context.reset();
+  context->leave();
   EXPECT_EQ(master.end().phase.phase(), shm::Phase::Stopped);
   const std::vector<std::string> expected{"attach", "ready", "credit", "wait-credit",
                                           "cancel", "abort", "drain",  "exit"};

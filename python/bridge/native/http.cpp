@@ -29,6 +29,18 @@ Step Http::try_receive(unsigned what, PyRef& value) {
   return Step::Done;
 }
 
+// What has come of the body; a broken-off one is an error here.
+Step Http::try_arrived(PyRef& piece) {
+  switch (try_piece(piece)) {
+    case Piece::Data: return Step::Done;
+    case Piece::Wait: return Step::Wait;
+    case Piece::Error: return Step::Error;
+    case Piece::Gone: break;
+  }
+  PyErr_SetString(PyExc_ConnectionResetError, "the request's body broke off: the client is gone");
+  return Step::Error;
+}
+
 Step Http::try_body(PyRef& value) {
   if (body_) return value = body_.share(), Step::Done;
   if (streamed_) {
@@ -37,14 +49,7 @@ Step Http::try_body(PyRef& value) {
   }
   while (!body_taken()) {
     PyRef piece;
-    switch (try_piece(piece)) {
-      case Piece::Wait: return Step::Wait;
-      case Piece::Error: return Step::Error;
-      case Piece::Gone:
-        PyErr_SetString(PyExc_ConnectionResetError, "the request's body broke off: the client is gone");
-        return Step::Error;
-      case Piece::Data: break;
-    }
+    if (const Step step = try_arrived(piece); step != Step::Done) return step;
     if (body_taken() && collected_.empty()) {
       body_ = std::move(piece);
     } else {
@@ -64,14 +69,7 @@ Step Http::try_next_piece(PyRef& value) {
     piece = body_.share();
   } else {
     while (!body_taken() && (!piece || PyBytes_GET_SIZE(piece.get()) == 0)) {
-      switch (try_piece(piece)) {
-        case Piece::Wait: return Step::Wait;
-        case Piece::Error: return Step::Error;
-        case Piece::Gone:
-          PyErr_SetString(PyExc_ConnectionResetError, "the request's body broke off: the client is gone");
-          return Step::Error;
-        case Piece::Data: break;
-      }
+      if (const Step step = try_arrived(piece); step != Step::Done) return step;
     }
   }
   streamed_ = true;

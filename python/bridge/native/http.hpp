@@ -40,6 +40,7 @@ class Http : public asgi::HttpConversation, public Port {
  private:
   enum What : unsigned { Body, NextPiece, Disconnected };
 
+  asgi::Step try_arrived(PyRef& piece);
   asgi::Step try_body(PyRef& value);
   asgi::Step try_next_piece(PyRef& value);
   [[nodiscard]] bool refuse_late();

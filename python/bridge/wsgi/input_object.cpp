@@ -32,10 +32,6 @@ bool size_argument(PyObject* const* args, Py_ssize_t count, PyObject* names, Py_
   return size != -1 || PyErr_Occurred() == nullptr;
 }
 
-// A METH_FASTCALL | METH_KEYWORDS function as the table wants it.
-PyCFunction keywords(PyObject* (*function)(PyObject*, PyObject* const*, Py_ssize_t, PyObject*)) {
-  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
-}
 constexpr int kKeywords = METH_FASTCALL | METH_KEYWORDS;
 
 template <PyRef (Input::*Read)(Py_ssize_t)>
@@ -69,10 +65,9 @@ PyObject* nothing(PyObject*, PyObject*) { Py_RETURN_NONE; }
 PyObject* closed(PyObject*, void*) { Py_RETURN_FALSE; }
 
 PyMethodDef kMethods[] = {
-    {"read", keywords(sized<&Input::read>), kKeywords, "read(size=-1): bytes; empty at the end of the body"},
-    {"readline", keywords(sized<&Input::readline>), kKeywords,
-     "readline(size=-1): bytes up to and with the next newline"},
-    {"readlines", keywords(sized<&Input::readlines>), kKeywords, "readlines(hint=-1): a list of lines"},
+    {"read", fast(sized<&Input::read>), kKeywords, "read(size=-1): bytes; empty at the end of the body"},
+    {"readline", fast(sized<&Input::readline>), kKeywords, "readline(size=-1): bytes up to and with the next newline"},
+    {"readlines", fast(sized<&Input::readlines>), kKeywords, "readlines(hint=-1): a list of lines"},
     {"readinto", readinto, METH_O, "readinto(buffer): how many bytes were read"},
     {"readable", yes, METH_NOARGS, nullptr},
     {"writable", no, METH_NOARGS, nullptr},

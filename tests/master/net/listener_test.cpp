@@ -175,26 +175,36 @@ TEST_F(ListenerTest, HandsOverEverybodyWhoConnects) {
   EXPECT_NE(::fcntl(accepted[0].get(), F_GETFD) & FD_CLOEXEC, 0);
 }
 
+// While it lives, no file can be opened: every number below the lowest free one is taken, and that is the limit.
+class NoDescriptorsLeft {
+ public:
+  explicit NoDescriptorsLeft(int any_fd) {
+    EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &before_), 0);
+    const int lowest = ::dup(any_fd);
+    EXPECT_GE(lowest, 0);
+    ::close(lowest);
+    const rlimit none{static_cast<rlim_t>(lowest), before_.rlim_max};
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  }
+  ~NoDescriptorsLeft() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  NoDescriptorsLeft(const NoDescriptorsLeft&) = delete;
+  NoDescriptorsLeft& operator=(const NoDescriptorsLeft&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
 TEST_F(ListenerTest, OutOfDescriptorsItPausesSaysSoAndGoesOnWhenOneIsFree) {
   SKIP_WHERE_CHECKS_NEED_DESCRIPTORS();
   const auto socket = bind_unix();
   std::vector<int> told;
   Listener listener(loop, socket, keep(), [&](int error) { told.push_back(error); });
   const auto client = connect();
-  rlimit before{};
-  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
-  // Every number below the lowest free one is taken: with that as the limit there is none left.
-  const int lowest = ::dup(client.get());
-  ASSERT_GE(lowest, 0);
-  ::close(lowest);
-  const rlimit none{static_cast<rlim_t>(lowest), before.rlim_max};
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
-  const bool paused = until([&] { return listener.paused(); });
-  // It tries again by and by, and is as far as before.
-  const auto waiting = accepted.size();
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
-  ASSERT_TRUE(paused);
-  EXPECT_EQ(waiting, 0U);
+  {
+    const NoDescriptorsLeft none(client.get());
+    ASSERT_TRUE(until([&] { return listener.paused(); }));
+    EXPECT_EQ(accepted.size(), 0U);  // it tries again by and by, and is as far as before
+  }
   EXPECT_EQ(told, std::vector<int>{EMFILE}) << "once for many tries";
   ASSERT_TRUE(until([&] { return accepted.size() == 1; }));
   EXPECT_FALSE(listener.paused());
@@ -205,15 +215,10 @@ TEST_F(ListenerTest, ResumeDoesNotWaitForTheNextTry) {
   const auto socket = bind_unix();
   Listener listener(loop, socket, keep());
   const auto client = connect();
-  rlimit before{};
-  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
-  const int lowest = ::dup(client.get());
-  ::close(lowest);
-  const rlimit none{static_cast<rlim_t>(lowest), before.rlim_max};
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
-  const bool paused = until([&] { return listener.paused(); });
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
-  ASSERT_TRUE(paused);
+  {
+    const NoDescriptorsLeft none(client.get());
+    ASSERT_TRUE(until([&] { return listener.paused(); }));
+  }
   listener.resume();
   EXPECT_FALSE(listener.paused());
   listener.accept_pending();

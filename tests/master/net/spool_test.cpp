@@ -108,6 +108,8 @@ TEST_F(SpoolTest, KeepsOrderThroughMemoryFileAndMemory) {
 
 TEST_F(SpoolTest, KeepsOrderWhileBothEndsMove) {
   auto spool = make();
+  for (int i = 0; i < 300; ++i) append(*spool, 7'001);
+  ASSERT_TRUE(until([&] { return budget.used > 0; }));  // from here on the file is in between
   for (int i = 0; i < 2'000; ++i) {
     append(*spool, 1 + static_cast<std::size_t>(i * 7919) % 9'000);
     uv_run(loop.uv(), UV_RUN_NOWAIT);
@@ -116,7 +118,6 @@ TEST_F(SpoolTest, KeepsOrderWhileBothEndsMove) {
       ASSERT_TRUE(take(*spool, std::min<std::size_t>(ready, 1 + static_cast<std::size_t>(i * 104729) % 8'000)));
     }
   }
-  EXPECT_GT(budget.used, 0U) << "the test is about the file";
   EXPECT_TRUE(take(*spool, appended - taken));
   EXPECT_TRUE(spool->empty());
   EXPECT_EQ(budget.used, 0U);
