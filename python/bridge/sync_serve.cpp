@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <thread>
 
 #include "python/bridge/boot.hpp"
 #include "python/bridge/error.hpp"
@@ -65,18 +66,38 @@ PyObject* serve_thread(PyObject* capsule, PyObject*) {
 
 PyMethodDef kServeThread{"serve", serve_thread, METH_NOARGS, "Serves requests until the worker is told to stop."};
 
-bool start_thread(Serving& serving, unsigned number) {
+// Empty: the Python error is set.
+PyRef start_thread(PyMethodDef& method, void* data, unsigned number) {
   const PyRef threading = PyRef::steal(PyImport_ImportModule("threading"));
-  const PyRef capsule = PyRef::steal(PyCapsule_New(&serving, nullptr, nullptr));
-  if (!threading || !capsule) return false;
-  const PyRef target = PyRef::steal(PyCFunction_New(&kServeThread, capsule.get()));
+  const PyRef capsule = PyRef::steal(PyCapsule_New(data, nullptr, nullptr));
+  if (!threading || !capsule) return {};
+  const PyRef target = PyRef::steal(PyCFunction_New(&method, capsule.get()));
   const PyRef make = PyRef::steal(PyObject_GetAttrString(threading.get(), "Thread"));
   const PyRef none = PyRef::steal(PyTuple_New(0));
   const PyRef options = PyRef::steal(Py_BuildValue("{s:O,s:N,s:O}", "target", target.get(), "name",
                                                    PyUnicode_FromFormat("prefork-%u", number), "daemon", Py_True));
-  if (!target || !make || !none || !options) return false;
-  const PyRef thread = PyRef::steal(PyObject_Call(make.get(), none.get(), options.get()));
-  return thread && PyRef::steal(PyObject_CallMethod(thread.get(), "start", nullptr));
+  if (!target || !make || !none || !options) return {};
+  PyRef thread = PyRef::steal(PyObject_Call(make.get(), none.get(), options.get()));
+  if (!thread || !PyRef::steal(PyObject_CallMethod(thread.get(), "start", nullptr))) return {};
+  return thread;
+}
+
+PyObject* note_thread(PyObject* capsule, PyObject*) {
+  *static_cast<std::thread::id*>(PyCapsule_GetPointer(capsule, nullptr)) = std::this_thread::get_id();
+  Py_RETURN_NONE;
+}
+
+PyMethodDef kNoteThread{"note", note_thread, METH_NOARGS, "Tells which thread it was called on."};
+
+// Whether Python's threads are threads of the system. Those that gevent or eventlet put in their place run on this one, which would
+// wait for what it alone can do. True when that cannot be told: starting the threads that serve tells why.
+bool threads_are_real() {
+  static std::thread::id noted;  // outlives a thread that nobody could wait for
+  const PyRef thread = start_thread(kNoteThread, &noted, 0);
+  if (thread && PyRef::steal(PyObject_CallMethod(thread.get(), "join", nullptr)))
+    return noted != std::this_thread::get_id();
+  PyErr_Clear();
+  return true;
 }
 
 // How often the main thread shows that it gets the GIL: several times within the --timeout that the master watches.
@@ -130,7 +151,7 @@ void run_stop_hooks() {
 int serve_until_told(Startup& startup, Serving& serving, unsigned threads) {
   if (threads == 1) return serve_here(serving);
   for (unsigned i = 1; i <= threads; ++i) {
-    if (start_thread(serving, i)) continue;
+    if (start_thread(kServeThread, &serving, i)) continue;
     if (quitting() && PyErr_ExceptionMatches(PyExc_SystemExit) != 0) {
       PyErr_Clear();
       return kExitOk;
@@ -149,6 +170,13 @@ unsigned threads_of(const worker::Context& context) {
 
 int serve_threads(Startup& startup, wire::Interface interface, unsigned threads,
                   std::unique_ptr<worker::Application> application) {
+  if (threads > 1 && !threads_are_real()) {
+    log(Level::Error,
+        "The application has replaced Python's threads by others that run on the main thread, as gevent and eventlet "
+        "do: serve it with "
+        "--threads 1, or leave threads as they are (gevent: monkey.patch_all(thread=False))");
+    return kExitApp;
+  }
   // Threads that outlive the main thread's patience (QUIT) still look at it: it is never taken down.
   auto& serving = *new Serving{worker::SyncRunner(startup.context), std::move(application),
                                shm::UniqueFd(worker::out_of_the_way(::eventfd(0, EFD_CLOEXEC)))};

@@ -66,6 +66,20 @@ def test_a_mistake_on_the_command_line_ends_the_server_with_a_hint(serve, app, s
     assert hint in server.log()
 
 
+def test_threads_that_are_none_are_refused_and_not_waited_for(serve, tmp_path):
+    """As after gevent.monkey.patch_all(): they would run on the thread that waits for them."""
+    (tmp_path / "green.py").write_text(
+        "import threading\n"
+        "from wsgi_apps import app\n"
+        "threading.Thread.start, threading.Thread.join = threading.Thread.run, lambda self: None\n"
+    )
+    server = serve("green:app", "--threads", "2", cwd=tmp_path, ready=None)
+    server.expect(".")
+    assert server.wait() == 4
+    assert "leave threads as they are" in server.log()
+    assert serve("green:app", cwd=tmp_path).get("/hello").status == 200
+
+
 def test_the_demonstration_page_is_served_when_nothing_is_named(serve):
     server = serve(None)
     assert b"demonstration page" in server.get("/").body
