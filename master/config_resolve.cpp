@@ -9,9 +9,11 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <stdexcept>
 
 #include "master/config_check.hpp"
 #include "master/config_sources.hpp"
+#include "master/serve/access_format.hpp"
 
 namespace prefork {
 namespace {
@@ -227,6 +229,11 @@ class Resolver {
                  "' given; YAML is not read: convert it to JSON, or set logconfig_dict in the configuration file");
     if (config_.logconfig.ends_with(".json") && config_.logconfig_json.empty())
       std::swap(config_.logconfig, config_.logconfig_json);
+    try {
+      const serve::AccessFormat readable(config_.access_log_format);
+    } catch (const std::invalid_argument& wrong) {
+      refuse("access_log_format", wrong.what());
+    }
     if (config_.access_log_json && config_.accesslog.empty() && !given("accesslog")) config_.accesslog = "-";
   }
 

@@ -3,8 +3,10 @@
 // Owned by whoever reads the text; one thread; no memory beyond these few bytes.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 namespace prefork::http {
 
@@ -28,5 +30,8 @@ class Utf8Validator {
 };
 
 [[nodiscard]] bool is_utf8(std::span<const char> text);
+
+// The length of the character of two bytes or more at the front, 0 when there is none (overlong, surrogate, beyond U+10FFFF, cut short).
+[[nodiscard]] std::size_t utf8_length(std::string_view text);
 
 }  // namespace prefork::http

@@ -24,7 +24,7 @@ std::string lower(std::string_view text) {
 AccessFormat::AccessFormat(std::string_view format) : format_(format) { parse(); }
 
 void AccessFormat::fail(std::size_t at, const std::string& why) const {
-  throw std::invalid_argument("access_log_format '" + format_ + "', column " + std::to_string(at + 1) + ": " + why);
+  throw std::invalid_argument("'" + format_ + "' given; column " + std::to_string(at + 1) + ": " + why);
 }
 
 void AccessFormat::parse() {
@@ -163,7 +163,7 @@ AccessFormat::Instruction AccessFormat::braced_atom(std::string_view key, std::s
       return instruction;
     }
   }
-  throw std::invalid_argument("access_log_format '" + format_ + "': {" + name +
+  throw std::invalid_argument("'" + format_ + "' given; {" + name +
                               "}x is not known; these are: " + std::string(kOurs));
 }
 
@@ -209,7 +209,7 @@ std::uint8_t AccessFormat::slot(std::vector<FieldName>& names, std::string name)
     if (names[at].text == name) return static_cast<std::uint8_t>(at);
   }
   if (names.size() == kMostFields)
-    throw std::invalid_argument("access_log_format '" + format_ + "': more than " + std::to_string(kMostFields) +
+    throw std::invalid_argument("'" + format_ + "' given; more than " + std::to_string(kMostFields) +
                                 " fields of one kind");
   const wire::Name id = &names == &environ_ ? wire::Name::Unknown : wire::find_name(name);
   names.push_back({id, std::move(name)});

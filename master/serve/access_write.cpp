@@ -3,6 +3,7 @@
 #include <charconv>
 #include <ctime>
 
+#include "master/http/utf8.hpp"
 #include "master/serve/access_format.hpp"
 
 namespace prefork::serve {
@@ -14,24 +15,28 @@ bool plain(std::string_view text) {
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
     special |=
-        static_cast<unsigned>(byte < 0x20) | static_cast<unsigned>(byte == '"') | static_cast<unsigned>(byte == 0x7f);
+        static_cast<unsigned>(byte < 0x20) | static_cast<unsigned>(byte == '"') | static_cast<unsigned>(byte >= 0x7f);
   }
   return special == 0;
 }
 
+// The log stays UTF-8, one line an entry, whatever clients send.
 void append_escaped(std::string& out, std::string_view text) {
   static constexpr char kDigits[] = "0123456789abcdef";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
+  while (!text.empty()) {
+    const auto byte = static_cast<unsigned char>(text.front());
+    std::size_t length = byte >= 0x80 ? http::utf8_length(text) : 1;
     if (byte == '"') {
       out += "\\\"";
-    } else if (byte < 0x20 || byte == 0x7f) {
+    } else if (length == 0 || byte < 0x20 || byte == 0x7f) {
+      length = 1;
       out += "\\x";
       out += kDigits[byte >> 4];
       out += kDigits[byte & 15];
     } else {
-      out += c;
+      out += text.substr(0, length);
     }
+    text.remove_prefix(length);
   }
 }
 

@@ -2,6 +2,8 @@
 
 #include <cstddef>
 
+#include "master/http/utf8.hpp"
+
 namespace prefork::serve {
 namespace {
 
@@ -14,25 +16,6 @@ bool plain(std::string_view text) {
                static_cast<unsigned>(byte == '\\') | static_cast<unsigned>(byte >= 0x7f);
   }
   return special == 0;
-}
-
-// The length of the UTF-8 sequence at the front, 0 when it is none (overlong, surrogate, beyond U+10FFFF, cut short).
-std::size_t sequence_length(std::string_view text) {
-  const auto byte = [&](std::size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0u; };
-  const auto follows = [&](std::size_t at) { return (byte(at) & 0xc0) == 0x80; };
-  const unsigned first = byte(0);
-  if (first >= 0xc2 && first <= 0xdf) return follows(1) ? 2 : 0;
-  if (first >= 0xe0 && first <= 0xef) {
-    if (first == 0xe0 && byte(1) < 0xa0) return 0;
-    if (first == 0xed && byte(1) > 0x9f) return 0;
-    return follows(1) && follows(2) ? 3 : 0;
-  }
-  if (first >= 0xf0 && first <= 0xf4) {
-    if (first == 0xf0 && byte(1) < 0x90) return 0;
-    if (first == 0xf4 && byte(1) > 0x8f) return 0;
-    return follows(1) && follows(2) && follows(3) ? 4 : 0;
-  }
-  return 0;
 }
 
 void append_escaped(std::string& out, unsigned char byte) {
@@ -61,7 +44,7 @@ void append_json_string(std::string& out, std::string_view text) {
       const auto byte = static_cast<unsigned char>(text.front());
       std::size_t length = 1;
       if (byte >= 0x80) {
-        length = sequence_length(text);
+        length = http::utf8_length(text);
         out += length == 0 ? std::string_view{"\\ufffd"} : text.substr(0, length);
         if (length == 0) length = 1;
       } else if (byte < 0x20 || byte == '"' || byte == '\\' || byte == 0x7f) {

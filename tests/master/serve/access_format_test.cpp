@@ -174,7 +174,7 @@ TEST(AccessFormat, QuotesAreEscapedAndControlBytesCannotForgeALine) {
   request.entry.path = "/x\n127.0.0.1 - - forged\x7f";
   EXPECT_EQ(line("%(U)s", request), "/x\\x0a127.0.0.1 - - forged\\x7f");
   EXPECT_EQ(line("%({a}i)s", with("A", "\tb\x1b[31m")), "\\x09b\\x1b[31m");
-  EXPECT_EQ(line("%(a)s", with("User-Agent", "caf\xc3\xa9 \\ \xff")), "caf\xc3\xa9 \\ \xff");
+  EXPECT_EQ(line("%(a)s", with("User-Agent", "caf\xc3\xa9 \\ \xff\xc3")), "caf\xc3\xa9 \\ \\xff\\xc3");
 }
 
 TEST(AccessFormat, UserOfBasicAuth) {
@@ -239,7 +239,7 @@ TEST(AccessFormat, WhatIsWrongIsSaidWithItsPlace) {
       ADD_FAILURE() << bad.format << " was taken";
     } catch (const std::invalid_argument& error) {
       EXPECT_NE(std::string(error.what()).find(bad.says), std::string::npos) << error.what();
-      EXPECT_NE(std::string(error.what()).find("access_log_format"), std::string::npos);
+      EXPECT_TRUE(std::string(error.what()).starts_with("'" + std::string(bad.format) + "' given; "));
     }
   }
 }

@@ -7,7 +7,7 @@ Difference = collections.namedtuple("Difference", "what gunicorn prefork why")
 DIFFERENCES = {
     "typed": Difference("a value on the command line that is not allowed", "exits with 1 or 2, by the kind of check", "exits with 2",
                         "one code for all that was typed wrong; 1 stays for files and variables"),
-    "late": Difference("addresses, classes, modes and levels that mean nothing", "found when the server runs, or never", "refused at once",
+    "late": Difference("addresses, classes, formats, modes and levels that mean nothing", "found when the server runs, or never", "refused at once",
                        "`--check-config` finds them before a deploy does"),
     "zero": Difference("`--workers 0`, `--threads 0`, `--worker-connections 0`, `--backlog 0`, `--limit-request-fields 0`", "accepted", "refused",
                        "nothing could be served, or the kernel's smallest queue would be used"),

@@ -30,7 +30,7 @@ UNLIKE = {
                     "| --forwarded-allow-ips bogus | --forwarded-allow-ips 10.0.0.1/8 | --limit-request-line -1 | --limit-request-field_size -1 | --max-requests -1 "
                     "| --header-map bogus | --statsd-host host:abc | --asgi-loop bogus | --reload-engine bogus | --websocket-max-message-size -1 | --http-protocols h9"),
     "late": (0, 2, "-b :99999 | -b localhost:abc | -b [::1 | -b unix: | -b fd://x | -k nosuch | --umask 999 | --log-level '' | --log-syslog-facility nosuch "
-                   "| --log-syslog-to nowhere | --env FOO | --root-path noslash | --log-config /nonexistent | -w 99999999999999999999 | --cert-reqs 9"),
+                   "| --log-syslog-to nowhere | --env FOO | --access-logformat '%(h' | --access-logformat '%(h)d' | --root-path noslash | --log-config /nonexistent | -w 99999999999999999999 | --cert-reqs 9"),
     "zero": (0, 2, "-w 0 | --threads 0 | --worker-connections 0 | --backlog 0 | --limit-request-fields 0"),
     "switch": (2, 0, "--reload=true | --no-preload | --timeout 0.5 | -w auto"),
     "files": (1, 0, "--reload-extra-file /nonexistent"),
