@@ -1,16 +1,12 @@
-// A C++ application that exercises the transport and its ceiling without Python. What it answers is told by the path:
-//   /            hello            /len/N        N bytes with a length      /chunks/N/M   N pieces of M bytes, no length
-//   /echo        the body back    /sha-less     the body's length          /sleep/S      after S seconds
-//   /status/N    that status      /ignore       never reads the body       /pid          the worker's process id
-//   /path/...    the path itself
-//   /bad/KIND    misbehaves: kill, exit, abort, hang, no-reply, cut, long, short, bad-record, scribble (for tests)
+// A C++ application that exercises the transport and its ceiling without Python: what `prefork --app echo` serves.
+//   /          hello                     /path/...   the path itself
+//   /status/N  that status               /sleep/S    after S seconds
+//   /pid       the worker's process id   /ignore     never reads the body
+// /bad/ it hands to the application that misbehaves, and what it does not know to the one that streams.
 #pragma once
 
-#include <string>
-#include <string_view>
-#include <vector>
-
-#include "worker/application.hpp"
+#include "worker/misbehaving_app.hpp"
+#include "worker/stream_app.hpp"
 
 namespace prefork::worker {
 
@@ -19,13 +15,8 @@ class EchoApp : public Application {
   void handle(Exchange& exchange) override;
 
  private:
-  void whole(Exchange& exchange, std::uint16_t status, std::string_view body);
-  void length(Exchange& exchange, std::string_view count);
-  void chunks(Exchange& exchange, std::string_view counts);
-  void echo(Exchange& exchange);
-  void count(Exchange& exchange);
-  void misbehave(Exchange& exchange, std::string_view kind);
-  void garbage(Exchange& exchange, bool everywhere);
+  StreamApp streaming_;
+  MisbehavingApp misbehaving_;
 };
 
 }  // namespace prefork::worker

@@ -21,6 +21,12 @@ constexpr const char* kActionName = "prefork.action";
 
 bool exit_told = false;  // to the event loop, by SystemExit; or it has ended by itself
 
+// A call into the event loop has failed. The signal that ends this worker may come in any: run_action() hands that on.
+void report(const char* what) {
+  if (quitting() && PyErr_ExceptionMatches(PyExc_SystemExit) != 0) return PyErr_Clear();
+  log_error(what);
+}
+
 PyObject* run_action(PyObject* capsule, PyObject*) {
   auto* const action = static_cast<std::function<void()>*>(PyCapsule_GetPointer(capsule, kActionName));
   if (action == nullptr) return nullptr;
@@ -108,7 +114,7 @@ void Loop::beat() {
     inbox_.give_up();
     return stop_event_loop();
   }
-  if (!call_later(kBeatSeconds, [this] { beat(); })) log_error("The worker's heartbeat stops");
+  if (!call_later(kBeatSeconds, [this] { beat(); })) report("The worker's heartbeat stops");
 }
 
 void Loop::stop() {
@@ -196,7 +202,7 @@ void Loop::schedule_turn() {
   if (scheduled_) return;
   scheduled_ = true;
   if (!PyRef::steal(PyObject_CallOneArg(call_soon_.get(), turn_function_.get())))
-    log_error("The worker's event loop takes no more work");
+    report("The worker's event loop takes no more work");
 }
 
 bool Loop::done() const { return (stopping_ || (inbox_.draining() && inbox_.heads() == 0)) && alive_ == 0; }
@@ -207,14 +213,14 @@ void Loop::give_up() {
   exit_told = true;
   const PyRef removed =
       PyRef::steal(PyObject_CallMethod(loop_.get(), "remove_reader", "i", context_.channel().own_bell.fd()));
-  if (!removed) log_error("The worker's bell cannot be left");
+  if (!removed) report("The worker's bell cannot be left");
 }
 
 void Loop::stop_event_loop() {
   if (ended_) return;
   give_up();
   const PyRef stopped = PyRef::steal(PyObject_CallMethod(loop_.get(), "stop", nullptr));
-  if (!stopped) log_error("The event loop cannot be stopped");
+  if (!stopped) report("The event loop cannot be stopped");
 }
 
 // ---------------------------------------------------------------------------------------------------- for conversations
@@ -236,7 +242,7 @@ void Loop::try_again_soon(Conversation& conversation) {
   });
   if (!scheduled) {
     conversation.release();
-    log_error("A request cannot be continued");
+    report("A request cannot be continued");
   }
 }
 
@@ -282,7 +288,7 @@ void Loop::on_gone(Conversation& conversation) {
   });
   if (!scheduled) {
     conversation.release();
-    log_error("A request cannot be cancelled");
+    report("A request cannot be cancelled");
   }
 }
 
