@@ -28,6 +28,8 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
+}  // namespace
+
 bool lists_close(std::string_view list) {
   constexpr std::string_view kClose = "close";
   while (!list.empty()) {
@@ -46,8 +48,6 @@ bool parse_length(std::string_view text, std::uint64_t& length) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
   return error == std::errc{} && end == text.data() + text.size() && !text.empty();
 }
-
-}  // namespace
 
 bool is_field_value(std::string_view text) {
   return std::none_of(text.begin(), text.end(),

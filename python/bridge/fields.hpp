@@ -49,4 +49,10 @@ class ReplyFields {
 // Visible characters, spaces, tabs and obs-text (RFC 9110 5.5): CR, LF and NUL would let a value write lines of its own.
 bool is_field_value(std::string_view text);
 
+// Whether `close` is among the options of a Connection field.
+bool lists_close(std::string_view list);
+
+// A Content-Length. False, with no error set, when it is no number.
+[[nodiscard]] bool parse_length(std::string_view text, std::uint64_t& length);
+
 }  // namespace prefork::bridge

@@ -3,6 +3,8 @@
 #include <stdexcept>
 
 #include "python/bridge/bytes.hpp"
+#include "python/bridge/fields.hpp"
+#include "python/bridge/header_names.hpp"
 #include "python/bridge/type.hpp"
 #include "python/bridge/wsgi/input_object.hpp"
 
@@ -109,18 +111,14 @@ PyObject* write(PyObject* self, PyObject* const* args, std::size_t flags, PyObje
 }
 
 // A header of a 103 reply into views that live as long as the list. False with the error set.
-bool hint_field(PyObject* item, wire::ReplyField& field) {
+bool hint_field(PyObject* item, HeaderName& known, std::string_view& value) {
   const bool pair = PyTuple_Check(item) && PyTuple_GET_SIZE(item) == 2 && PyUnicode_Check(PyTuple_GET_ITEM(item, 0)) &&
                     PyUnicode_Check(PyTuple_GET_ITEM(item, 1));
-  if (!pair || !latin1_view(PyTuple_GET_ITEM(item, 0), field.name) ||
-      !latin1_view(PyTuple_GET_ITEM(item, 1), field.value) || field.name.empty() ||
-      field.name.find_first_of("\r\n: ") != std::string_view::npos ||
-      field.value.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos) {
-    PyErr_Format(PyExc_ValueError, "wsgi.early_hints: %.200R is no header", item);
-    return false;
-  }
-  field.id = wire::find_name(field.name);
-  return true;
+  if (pair && known_header_name(PyTuple_GET_ITEM(item, 0), known) && latin1_view(PyTuple_GET_ITEM(item, 1), value) &&
+      is_field_value(value))
+    return true;
+  PyErr_Format(PyExc_ValueError, "wsgi.early_hints: %.200R is no header", item);
+  return false;
 }
 
 // wsgi.early_hints(headers): sends 103 with them at once; does nothing once the reply has begun, or for an HTTP/1.0 client.
@@ -135,9 +133,10 @@ PyObject* early_hints(PyObject* self, PyObject* const* args, std::size_t flags, 
   if (!headers) return nullptr;
   std::vector<wire::ReplyField> fields;
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(headers.get()); ++i) {
-    wire::ReplyField field;
-    if (!hint_field(PyTuple_GET_ITEM(headers.get(), i), field)) return nullptr;
-    fields.push_back(field);
+    HeaderName known;
+    std::string_view value;
+    if (!hint_field(PyTuple_GET_ITEM(headers.get(), i), known, value)) return nullptr;
+    if (known.handling == Handling::Pass) fields.push_back({known.text, value, known.id});
   }
   auto& exchange = response->exchange();
   if (!exchange.head_sent() && exchange.request().head().http_version >= 11)

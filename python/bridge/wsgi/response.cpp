@@ -1,9 +1,7 @@
 #include "python/bridge/wsgi/response.hpp"
 
-#include <algorithm>
-#include <charconv>
-
 #include "python/bridge/bytes.hpp"
+#include "python/bridge/fields.hpp"
 #include "python/bridge/header_names.hpp"
 
 namespace prefork::bridge::wsgi {
@@ -12,26 +10,7 @@ namespace {
 // No client takes more, and the master would have to keep it.
 constexpr std::size_t kLargestHead = 256 * 1024;
 
-// RFC 9110 5.5: visible characters, spaces, tabs and obs-text. CR, LF and NUL would let a value write lines of its own.
-bool plain_text(std::string_view text) {
-  return std::none_of(text.begin(), text.end(),
-                      [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; });
-}
-
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-bool token_listed(std::string_view list, std::string_view token) {
-  while (!list.empty()) {
-    auto part = list.substr(0, list.find(','));
-    list.remove_prefix(std::min(list.size(), part.size() + 1));
-    while (!part.empty() && part.front() == ' ') part.remove_prefix(1);
-    while (!part.empty() && part.back() == ' ') part.remove_suffix(1);
-    if (part.size() == token.size() &&
-        std::equal(part.begin(), part.end(), token.begin(), [](char a, char b) { return (a | 0x20) == b; }))
-      return true;
-  }
-  return false;
-}
 
 }  // namespace
 
@@ -72,7 +51,7 @@ bool Response::take_status(PyObject* status) {
   std::string_view text;
   const bool three =
       latin1_view(status, text) && text.size() >= 3 && is_digit(text[0]) && is_digit(text[1]) && is_digit(text[2]);
-  if (!three || (text.size() > 3 && text[3] != ' ') || !plain_text(text)) {
+  if (!three || (text.size() > 3 && text[3] != ' ') || !is_field_value(text)) {
     PyErr_Format(PyExc_ValueError, "start_response: the status must look like '200 OK', not %.200R", status);
     return false;
   }
@@ -122,7 +101,7 @@ bool Response::take_header(PyObject* item) {
     return false;
   }
   std::string_view text;
-  if (!latin1_view(value, text) || !plain_text(text)) {
+  if (!latin1_view(value, text) || !is_field_value(text)) {
     PyErr_Format(PyExc_ValueError,
                  "start_response: the value of %.100R has characters that a header cannot carry: %.200R", name, value);
     return false;
@@ -130,7 +109,7 @@ bool Response::take_header(PyObject* item) {
   switch (known.handling) {
     case Handling::Hop:
     case Handling::Drop: return true;
-    case Handling::Connection: close_ |= token_listed(text, "close"); return true;
+    case Handling::Connection: close_ |= lists_close(text); return true;
     case Handling::Length:
       if (length_known_) {  // twice: the same again is dropped, another one is a contradiction
         const auto before = left_;
@@ -149,10 +128,7 @@ bool Response::take_header(PyObject* item) {
 }
 
 bool Response::take_length(std::string_view value) {
-  while (!value.empty() && value.front() == ' ') value.remove_prefix(1);
-  while (!value.empty() && value.back() == ' ') value.remove_suffix(1);
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), left_);
-  if (error != std::errc{} || end != value.data() + value.size() || value.empty() || !is_digit(value.front())) {
+  if (!parse_length(value, left_)) {
     PyErr_SetString(PyExc_ValueError, "start_response: Content-Length must be a number");
     return false;
   }

@@ -315,8 +315,14 @@ def do_many_fields(environ, start_response):
     return whole(start_response, b"m", "200 OK", *((f"X-{i}", "v" * 100) for i in range(200)))
 
 
-def do_hints(environ, start_response):
-    environ["wsgi.early_hints"]([("Link", "</style.css>; rel=preload; as=style")])
+HINTS = {
+    "link": [("Link", "</style.css>; rel=preload; as=style")], "framing": [("Content-Length", "3"), ("Transfer-Encoding", "chunked"), ("Link", "</style.css>; rel=preload; as=style")],
+    "lines": [("Link", "a\r\nX-B: 1")], "control": [("Link", "a\x01")], "name": [("Li nk", "a")], "bytes": [(b"Link", b"a")],
+}
+
+
+def do_hints(environ, start_response, kind="link"):
+    environ["wsgi.early_hints"](HINTS[kind])
     return whole(start_response, b"hinted")
 
 

@@ -4,7 +4,7 @@ import pytest
 from support.server import until
 from wsgi_apps import HEADERS, STATUSES
 
-REFUSED = r"\[ERROR\] Error handling request GET /bad_.*(?:TypeError|ValueError): start_response: "
+REFUSED = r"\[ERROR\] Error handling request GET /(?:bad_|hints).*(?:TypeError|ValueError): (?:start_response|wsgi\.early_hints): "
 
 
 def test_may_be_called_at_the_first_iteration(server):
@@ -49,6 +49,11 @@ def test_refuses_what_is_no_final_status(refusing, kind):
     assert reply.status == 500 and "X-B" not in reply.headers
 
 
+@pytest.mark.parametrize("kind", ["lines", "control", "name", "bytes"])
+def test_refuses_hints_that_are_no_headers(refusing, kind):
+    assert refusing.get(f"/hints/{kind}").status == 500
+
+
 def test_drops_fields_of_the_connection(server):
     reply = server.get("/hop_by_hop")
     assert reply.body == b"hop body"
@@ -79,9 +84,11 @@ def test_write_takes_bytes_only(server):
     assert server.get("/write_text").body == b"TypeError"
 
 
-def test_sends_early_hints(server):
-    answer = server.raw("GET /hints HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
-    assert answer.startswith(b"HTTP/1.1 103 ") and b"\r\nLink: </style.css>; rel=preload; as=style\r\n" in answer and answer.endswith(b"hinted")
+@pytest.mark.parametrize("kind", ["link", "framing"])
+def test_sends_early_hints(server, kind):
+    hints, _, answer = server.raw(f"GET /hints/{kind} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").partition(b"\r\n\r\n")
+    assert hints.splitlines() == [b"HTTP/1.1 103 Early Hints", b"Link: </style.css>; rel=preload; as=style"]
+    assert answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(b"hinted")
     assert server.raw("GET /hints HTTP/1.0\r\nHost: h\r\n\r\n").startswith(b"HTTP/1.1 200")
 
 
