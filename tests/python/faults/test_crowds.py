@@ -88,6 +88,15 @@ def test_five_hundred_clients_vanish_under_load(serve):
     assert serves_others(server)
 
 
+@pytest.mark.parametrize("more", [[], ["--close"]], ids=["kept", "one request each"])
+def test_512_connections_at_once_meet_no_socket_error(serve, more):
+    server = serve(APP, workers=2)
+    report = load_generator.load("-c", 512, "-n", 10_000, *more, f"http://127.0.0.1:{server.port}/")
+    assert report["exit_status"] == 0, report["log"]
+    assert report["ok"] == 10_000
+    assert not report["failures"]
+
+
 def test_descriptors_that_run_out_and_come_back(serve):
     server = serve(APP, workers=1, command=f"bash -c 'ulimit -n 80 && exec \"$0\" \"$@\"' {BUILD / 'prefork'}")
     server.expect(OUT_OF_DESCRIPTORS)
