@@ -51,6 +51,12 @@ def do_environ(environ, start_response, *rest):
     return whole(start_response, json.dumps(shown).encode())
 
 
+def do_keep(environ, start_response):
+    """Until the next such request: the server makes new objects for the one between."""
+    do_keep.kept = environ, start_response
+    return whole(start_response, b"kept")
+
+
 def do_pid(environ, start_response):
     return whole(start_response, str(os.getpid()).encode())
 

@@ -64,6 +64,20 @@ def test_files(site, session):
     assert session.get(f"{site.address}/file").content == pathlib.Path(framework_apps.__file__).read_bytes()
 
 
+def test_files_in_part_or_not_at_all(site, session):
+    """Django and Falcon send the whole file whatever is asked for; the connection stays in step with each."""
+    whole = session.get(f"{site.address}/file").content
+    for headers, allowed in [
+        ({"Range": "bytes=10-19"}, [(206, whole[10:20]), (200, whole)]),
+        ({"Range": "bytes=-7"}, [(206, whole[-7:]), (200, whole)]),
+        ({"Range": f"bytes={len(whole)}-"}, [(416, None), (200, whole)]),
+        ({"If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT"}, [(304, b""), (200, whole)]),
+    ]:
+        reply = session.get(f"{site.address}/file", headers=headers)
+        assert (reply.status_code, None if reply.status_code == 416 else reply.content) in allowed, headers
+        assert session.head(f"{site.address}/file", headers=headers).content == b""
+
+
 def test_errors(site, session):
     assert session.get(f"{site.address}/error").status_code == 500
     assert session.get(f"{site.address}/hello/again").status_code == 200

@@ -13,10 +13,12 @@ from support.server import SANITIZED
 BATCH = 50
 COUNTED = int(os.environ.get("PREFORK_REFERENCE_REQUESTS", "2000"))
 UPLOAD = b"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n" + b"u" * 100
+CHUNKED = b"POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nuuu\r\n2\r\nuu\r\n0\r\n\r\n"
 WSGI = {
     "hello": "/hello", "environ": "/environ", "post": UPLOAD, "generator": "/body/good/generator", "list": "/body/good/list", "file": "/file/1000", "raw-file": "/file/1000?raw",
     "write": "/write", "late": "/late", "error": "/raise/before/RuntimeError", "late-error": "/raise/later/RuntimeError", "replaced": "/replaced/before", "hints": "/hints",
     "head": b"HEAD /hello HTTP/1.1\r\nHost: h\r\n\r\n", "lines": UPLOAD.replace(b"/echo", b"/read/lines"), "twice": "/twice",
+    "chunked": CHUNKED, "unread": UPLOAD.replace(b"/echo", b"/ignore"), "refused": "/bad_headers/value-lines", "kept": "/keep",
 }
 ASGI = {
     "hello": b"GET /echo HTTP/1.1\r\nHost: h\r\n\r\n", "post": UPLOAD, "scope": "/scope", "pieces": "/sizes/30/10/10/10", "suspended": "/sleep/0", "state": "/state", "error": "/raises/before/plain",
