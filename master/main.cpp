@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -32,6 +33,14 @@ void open_standard_descriptors() {
       return;
     }
   }
+}
+
+// Whoever starts us may have blocked signals, or ignore the end of children: then we would hear of neither.
+void hear_signals() {
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::signal(SIGCHLD, SIG_DFL);
 }
 
 // Bytes of the operator's that would command the terminal are shown by their number.
@@ -69,6 +78,7 @@ int run(const prefork::CommandLine& line) {
 
 int main(int argc, char** argv) {
   open_standard_descriptors();
+  hear_signals();
   prefork::process::prepare_title(argc, argv);
   try {
     return run(prefork::load_config(argc, argv, prefork::current_environment()));

@@ -61,6 +61,7 @@ Server::Server(CommandLine line)
 }
 
 int Server::run() {
+  loop_.start_threads();
   log_.info("Starting prefork ", PREFORK_VERSION);
   open_pidfile();
   look_after_files();  // loading the application may take a while

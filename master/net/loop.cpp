@@ -1,7 +1,14 @@
 #include "master/net/loop.hpp"
 
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
 #include <ctime>
+#include <latch>
+#include <string>
 #include <system_error>
+#include <thread>
+#include <vector>
 
 namespace prefork::net {
 namespace {
@@ -13,6 +20,40 @@ UvHandle<Handle> make_handle(uv_loop_t* loop, Init init, void* data) {
   handle->data = data;
   return UvHandle<Handle>(handle);
 }
+
+// As many as libuv starts.
+std::size_t pool_size() {
+  const char* text = std::getenv("UV_THREADPOOL_SIZE");
+  return text == nullptr ? 4 : static_cast<std::size_t>(std::clamp(std::atoi(text), 1, 1024));
+}
+
+// Throws std::system_error when the system does not give so many threads at once.
+void try_threads(std::size_t count) {
+  std::latch end(1);
+  std::vector<std::jthread> threads;
+  try {
+    while (threads.size() < count) threads.emplace_back([&end] { end.wait(); });
+  } catch (const std::system_error& error) {
+    end.count_down();
+    throw std::system_error(error.code(), "starting " + std::to_string(count) + " threads");
+  }
+  end.count_down();
+}
+
+class SignalsHeld {
+ public:
+  SignalsHeld() {
+    sigset_t all;
+    sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsHeld() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsHeld(const SignalsHeld&) = delete;
+  SignalsHeld& operator=(const SignalsHeld&) = delete;
+
+ private:
+  sigset_t before_{};
+};
 
 }  // namespace
 
@@ -37,6 +78,13 @@ Loop::~Loop() {
   idle_.reset();
   uv_run(&uv_, UV_RUN_DEFAULT);  // lets the close callbacks run
   uv_loop_close(&uv_);
+}
+
+void Loop::start_threads() {
+  const SignalsHeld held;
+  try_threads(pool_size());
+  uv_queue_work(
+      &uv_, new uv_work_t{}, [](uv_work_t*) {}, [](uv_work_t* work, int) { delete work; });
 }
 
 void Loop::run() { uv_run(&uv_, UV_RUN_DEFAULT); }

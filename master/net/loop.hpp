@@ -31,6 +31,9 @@ class Loop {
   Loop& operator=(const Loop&) = delete;
 
   uv_loop_t* uv() { return &uv_; }
+  // The threads that work beside the loop. libuv would make them at the first use and end the process when the system gives none; like
+  // this it is known at the start. Signals stay with the calling thread. Throws std::system_error.
+  void start_threads();
   void run();  // until stop()
   void stop() { uv_stop(&uv_); }
 

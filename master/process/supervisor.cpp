@@ -10,6 +10,15 @@ namespace prefork::process {
 
 using State = dispatch::WorkerLink::State;
 
+namespace {
+
+int number_of(const std::exception& error) {
+  const auto* system = dynamic_cast<const std::system_error*>(&error);
+  return system != nullptr ? system->code().value() : 0;
+}
+
+}  // namespace
+
 Supervisor::Supervisor(net::Loop& loop, dispatch::Dispatcher& dispatcher, serve::ErrorLog& log, WorkerCommand command,
                        const SupervisorPolicy& policy, Events events)
     : loop_(loop),
@@ -133,8 +142,8 @@ unsigned Supervisor::free_id() const {
 }
 
 std::string Supervisor::advice(const std::exception& error) const {
-  const auto* system = dynamic_cast<const std::system_error*>(&error);
-  return system != nullptr && system->code().value() == EMFILE ? ": " + descriptor_advice(policy_.workers) : "";
+  if (number_of(error) == EAGAIN) return ": no more processes are allowed (ulimit -u, or pids.max of a container)";
+  return number_of(error) == EMFILE ? ": " + descriptor_advice(policy_.workers) : "";
 }
 
 bool Supervisor::spawn() {
@@ -152,7 +161,7 @@ bool Supervisor::spawn() {
     const std::string more = advice(error);
     const std::string why = error.what() + more;
     log_.error("Worker cannot be started: ", why);
-    if (!more.empty()) reserve_.give_up();
+    if (number_of(error) == EMFILE) reserve_.give_up();
     back_off();
     if (reloading_) fail_reload(why);
     return false;

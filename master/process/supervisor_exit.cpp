@@ -91,7 +91,9 @@ bool Supervisor::halts(ExitStatus status) {
   return true;
 }
 
+// Those that die together count once: ten of them are no reason to leave everybody waiting for ten seconds.
 void Supervisor::back_off() {
+  if (loop_.now_ms() < blocked_until_ms_) return;
   back_off_ms_ = std::clamp(back_off_ms_ * 2, kFirstBackOffMs, kLongestBackOffMs);
   blocked_until_ms_ = loop_.now_ms() + back_off_ms_;
 }

@@ -115,6 +115,15 @@ def test_a_replacement_that_does_not_start_is_tried_again(serve):
     assert server.get("/").status == 200
 
 
+def test_many_workers_that_are_killed_together_are_back_before_anybody_is_turned_away(serve):
+    server = serve(APP, "--hold-timeout", "9", workers=10)
+    server.logged("Serving with 10 workers")
+    server.expect(r"\[ERROR\] Worker \(pid:\d+\) was killed by SIGKILL")
+    for pid in server.workers():
+        server.signal(signal.SIGKILL, pid)
+    assert server.get("/").status == 200
+
+
 def test_nothing_outlives_a_master_that_is_killed(serve):
     server = serve(APP, workers=3)
     everybody = server.tree()

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 
 import pytest
@@ -257,6 +258,22 @@ def _gid(name):
 
 
 @PRELOAD
+@pytest.mark.parametrize("before", ["pthread_sigmask(SIG_BLOCK, valid_signals())", "[signal(n, SIG_IGN) for n in (SIGCHLD, SIGHUP, SIGTERM, SIGUSR1, SIGABRT)]"], ids=["blocked", "ignored"])
+def test_whatever_its_parent_does_with_signals_it_hears_its_own(serve, tmp_path, preload, before):
+    (tmp_path / "conf.py").write_text("timeout = 60\n")  # is read by a child
+    script = f"from signal import *; import os, sys; {before}; os.execv(sys.argv[1], sys.argv[1:])"
+    server = serve(WSGI, *preload, "--no-control-socket", "-c", "conf.py", command=f"{sys.executable} -c {shlex.quote(script)} {BUILD / 'prefork'}")
+    server.expect("was killed by SIGKILL")
+    (victim,) = server.workers()
+    server.signal(signal.SIGKILL, victim)
+    until(lambda: server.workers() not in ([], [victim]) and server.get("/").status == 200, "a replacement")
+    server.signal(signal.SIGHUP)
+    server.logged("Reloaded: generation 2")
+    assert server.get("/child/terminated").body == b"-15"  # nor does the application inherit it
+    assert server.stop() == 0
+
+
+@PRELOAD
 def test_with_64_descriptors_it_serves_and_replaces_workers_while_clients_take_all_others(serve, preload):
     server = serve(WSGI, *preload, "--no-control-socket", "--keep-alive", "60", workers=2, command=after("ulimit -n 64"))
     serves_everything(server)
@@ -275,6 +292,27 @@ def test_with_64_descriptors_it_serves_and_replaces_workers_while_clients_take_a
     until(lambda: server.get("/").status == 200, "an answer")
     server.tolerate("Worker cannot be started")
     assert "Worker cannot be started" not in server.log()
+
+
+@needs_root
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="there is no setpriv")
+@PRELOAD
+def test_where_no_more_processes_are_allowed_it_serves_with_those_that_it_has(serve, public, preload):
+    user = 200_000 + os.getpid() % 100_000  # whose processes are ours alone
+    limited = f"setpriv --reuid={user} --regid=65534 --clear-groups bash -c {shlex.quote(f'ulimit -u 12; exec {BUILD}/prefork ' + chr(34) + '$@' + chr(34))} sh"
+    server = serve(WSGI, *preload, "--no-control-socket", workers=16, cwd=public, env={"PYTHONPATH": str(public), "PREFORK_TEST": str(public)}, command=limited)
+    server.expect(r"\[ERROR\] Worker cannot be started: [^\n]*Resource temporarily unavailable")
+    server.tolerate(r"\[ERROR\] Reload failed: |was killed by SIGKILL")
+    server.logged("Worker cannot be started")
+    server.signal(signal.SIGHUP)
+    server.logged("Reload failed")
+    body = b"x" * 3_000_000
+    assert server.post("/echo", body).body == body  # by way of a file
+    victim = server.workers()[0]
+    server.signal(signal.SIGKILL, victim)
+    until(lambda: victim not in server.workers() and server.get("/").status == 200, "an answer")
+    server.sockets_at_start = None
+    assert server.stop() == 0
 
 
 def test_too_few_descriptors_for_its_workers_are_said_with_how_many_it_takes(serve):
