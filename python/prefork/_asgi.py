@@ -49,8 +49,15 @@ def _run(loop, worker):
         except (SystemExit, KeyboardInterrupt):
             # A task of the application's own raised it: one task cannot end the service.
             if worker.quitting():
-                return worker.give_up()
+                worker.give_up()
+                return _use_up_stops(loop)
             worker.log_exception("Exception in a task of the application")
+
+
+def _use_up_stops(loop):
+    """A loop that an exception ended may still have a stop before it (uvloop's is a call among others), and would end the next run at once."""
+    loop.stop()
+    loop.run_forever()
 
 
 def _new_loop(kind):

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import sys
 import threading
 
 import pytest
@@ -185,6 +186,16 @@ def test_quick_stop_cancels_at_once_and_the_lifespan_still_ends(serve, tmp_path,
         assert server.wait() == 0
     steps = [server.log().index(step) for step in ("interrupted", "never is cleaned up", "lifespan ends")]
     assert steps == sorted(steps)
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
+def test_quick_stop_of_an_idle_worker_ends_its_lifespan(serve, loop, number):
+    server = serve("asgi_service:app", "--asgi-loop", loop, "--python", sys.executable)
+    assert server.get("/").status == 200
+    server.signal(number)
+    assert server.wait() == 0
+    assert "lifespan ends" in server.log()
 
 
 def test_old_generation_that_does_not_end_is_cancelled_too(serve):
