@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -54,6 +55,21 @@ shm::UniqueFd connect_to(const ControlCommand& command) {
   return connect_to(control_name_of(pid), true);
 }
 
+// The process that listens there; empty where the kernel does not tell.
+shm::UniqueFd process_behind(int fd) {
+  ucred peer{};
+  socklen_t length = sizeof peer;
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 || peer.pid <= 0) return {};
+  return shm::UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, peer.pid, 0)));
+}
+
+// Its connection ends a moment before the process does.
+void wait_for_end(const shm::UniqueFd& process, Clock::time_point until) {
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now()).count();
+  pollfd wait{process.get(), POLLIN, 0};
+  if (process) (void)::poll(&wait, 1, static_cast<int>(std::clamp<long long>(left, 0, 1'000'000)));
+}
+
 std::string line_of(const ControlCommand& command) {
   std::string line = command.verb == Verb::Reload ? "reload" : command.verb == Verb::Stop ? "stop" : "status";
   if (command.wait) line += " wait";
@@ -83,12 +99,14 @@ std::string read_answer(int fd, Clock::time_point until) {
 int control(const ControlCommand& command) {
   try {
     const shm::UniqueFd server = connect_to(command);
+    const shm::UniqueFd process = process_behind(server.get());
     const std::string line = line_of(command);
     if (::send(server.get(), line.data(), line.size(), MSG_NOSIGNAL) < 0)
       throw std::system_error(errno, std::system_category(), "asking the server");
-    const std::string answer = read_answer(server.get(), Clock::now() + command.timeout);
+    const auto until = Clock::now() + command.timeout;
+    const std::string answer = read_answer(server.get(), until);
     if (answer.empty()) {
-      if (command.verb == Verb::Stop) return 0;  // it has ended
+      if (command.verb == Verb::Stop) return wait_for_end(process, until), 0;
       throw std::runtime_error("the server ended before it answered");
     }
     const bool ok = answer.front() == '0';

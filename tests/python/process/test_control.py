@@ -45,6 +45,7 @@ def test_reload_waits_for_the_new_workers_or_says_why_there_are_none(server, tmp
 
 def test_stop_waits_for_the_end(server, tmp_path):
     assert control("stop", "--wait", tmp_path / "pid").returncode == 0
+    assert not server._alive(server.pid)
     assert server.wait() == 0
     assert not (tmp_path / "pid").exists() and not (tmp_path / "ctl").exists()
 
