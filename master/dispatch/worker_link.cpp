@@ -15,11 +15,11 @@ namespace prefork::dispatch {
 namespace {
 
 constexpr std::uint64_t kMostUnclaimed = 64;
-constexpr std::uint64_t kAheadNs =
-    500'000;  // so much work is put ahead of a worker: what a standstill would delay it by is taken back
-constexpr std::uint64_t kStuckNs = 1'000'000;  // unclaimed records and no movement for so long
-constexpr std::uint64_t kStuckIdleNs =
-    20'000'000;  // the same while nothing is started there: it may only be descheduled
+// So much work is put ahead of a worker: what a standstill would delay it by is taken back.
+constexpr std::uint64_t kAheadNs = 500'000;
+// Unclaimed records and no movement for so long; longer while nothing is started there: it may only be descheduled.
+constexpr std::uint64_t kStuckNs = 1'000'000;
+constexpr std::uint64_t kStuckIdleNs = 20'000'000;
 constexpr std::uint64_t kMostPatienceNs = 2'000'000'000;
 constexpr std::size_t kRecordsPerTurn = 512;
 constexpr std::size_t kBodyPiece = 64 * 1024;
@@ -398,7 +398,6 @@ bool WorkerLink::accept_reply(std::uint32_t index, const shm::Record& record, st
   return exchange->sink->on_reply(*exchange, event) || refuse("a reply head makes no sense");
 }
 
-// Reads one record into an event; false while it is continued, or when it is bad (bad_ says so).
 bool WorkerLink::take_file(http::ReplyEvent& event) {
   shm::UniqueFd fd = descriptors_.take(event.file.serial);
   if (!is_file(fd.get())) return false;
@@ -406,6 +405,7 @@ bool WorkerLink::take_file(http::ReplyEvent& event) {
   return true;
 }
 
+// Reads one record into an event; false while it is continued, or when it is bad (bad_ says so).
 bool WorkerLink::read_event(Slot& slot, const shm::Record& record, http::ReplyEvent& event) {
   const auto flags = record.tag.flags;
   event.kind = static_cast<wire::Kind>(record.tag.kind);

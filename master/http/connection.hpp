@@ -26,6 +26,8 @@
 namespace prefork::http {
 
 inline constexpr const char* kBodyTooSlow = "The request body arrives too slowly";
+// An answered request whose body still arrives: so much is read to keep the connection; more, and the connection ends.
+inline constexpr std::uint64_t kUnreadBody = 256 * 1024;
 
 // An Exchange with what HTTP/1 must know to write its reply.
 struct H1Exchange : Exchange {
@@ -121,11 +123,8 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   bool look_ahead_full() const { return exchanges_.size() >= site_.buffers.pipeline; }
 
   // writing (connection_write.cpp)
-  enum class Head : std::uint8_t {
-    Senseless,
-    Written,
-    Replaced
-  };  // Replaced: by an answer of our own, the reply is over
+  // Replaced: by an answer of our own, the reply is over.
+  enum class Head : std::uint8_t { Senseless, Written, Replaced };
   Head write_head(H1Exchange& exchange, const ReplyEvent& event);
   bool write_body(H1Exchange& exchange, std::span<const std::byte> bytes, bool last);
   bool write_interim(H1Exchange& exchange, const ReplyEvent& event);

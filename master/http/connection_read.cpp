@@ -8,8 +8,6 @@ namespace prefork::http {
 namespace {
 
 constexpr std::uint64_t kLingerBytes = 16 << 20;
-// An answered request whose body still arrives: so much is read to keep the connection; more, and the connection ends.
-constexpr std::uint64_t kUnreadBody = 256 * 1024;
 
 }  // namespace
 

@@ -11,11 +11,10 @@
 namespace prefork::http {
 namespace {
 
-constexpr std::uint64_t kUnreadBody = 256 * 1024;
 constexpr std::uint64_t kUnreadMs = 1'000;
 
-constexpr std::size_t kMerged =
-    4096;  // a small body is copied behind its head: one piece is cheaper for the kernel than two
+// A small body is copied behind its head: one piece is cheaper for the kernel than two.
+constexpr std::size_t kMerged = 4096;
 
 void append(std::vector<char>& to, std::string_view text) { to.insert(to.end(), text.begin(), text.end()); }
 iovec piece_of(std::string_view text) { return {const_cast<char*>(text.data()), text.size()}; }

@@ -52,16 +52,14 @@ class H1Parser {
 
   // From HeadDone until the first byte of the next message.
   bool body_expected() const { return body_ != Body::None; }
-  bool keep_alive() const {
-    return keep_alive_;
-  }                                          // as the client wishes: HTTP/1.1 without close, HTTP/1.0 with keep-alive
+  // As the client wishes: HTTP/1.1 without close, HTTP/1.0 with keep-alive.
+  bool keep_alive() const { return keep_alive_; }
   bool upgrade() const { return upgrade_; }  // Connection: upgrade and an Upgrade field came, on 1.1
   bool expects_continue() const { return expects_continue_; }
   std::uint64_t body_received() const { return body_received_; }  // bytes handed out, without chunk framing
 
-  bool idle() const {
-    return state_ == State::Idle;
-  }  // no byte of a message seen; an empty line before it does not count
+  // No byte of a message seen; an empty line before it does not count.
+  bool idle() const { return state_ == State::Idle; }
   bool in_head() const { return state_ == State::Method || state_ == State::Head; }
   bool in_body() const { return state_ == State::HeadDone || state_ == State::Body; }
   bool dead() const { return state_ == State::Dead; }

@@ -22,8 +22,8 @@ inline constexpr std::string_view kEnvironCarrier = "x-prefork-environ-";
 struct ReplyFacts {
   bool head_request = false;
   std::uint8_t http_version = 11;
-  bool keep_alive =
-      true;  // the client's wish; false also when we want the connection to end (draining, a refused body)
+  // The client's wish; false also when we want the connection to end (draining, a refused body).
+  bool keep_alive = true;
   std::uint64_t complete_length = wire::kUnknownLength;  // of the whole body when it is here, else unknown
   bool trailers_accepted = false;                        // the client sent TE: trailers
   std::string_view date;                                 // the text of a Date field; empty: none is added
@@ -84,9 +84,8 @@ class BodyFramer {
   // `last`: no piece follows, nor trailers. An empty piece that is not the last gives nothing: an empty chunk would be the end.
   Piece put(std::uint64_t bytes, bool last);
   bool cut() const { return cut_; }  // the application sent more than it announced
-  bool is_short() const {
-    return framing_ == Framing::Length && remaining_ != 0;
-  }  // asked at the end: the client must see it: close
+  // Asked at the end. The client must see it: the connection closes.
+  bool is_short() const { return framing_ == Framing::Length && remaining_ != 0; }
   Framing framing() const { return framing_; }
 
  private:

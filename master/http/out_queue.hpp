@@ -31,9 +31,8 @@ class OutQueue {
   [[nodiscard]] bool flush(net::Stream& stream);
 
   bool empty() const { return pending_.empty() && gathered_.empty(); }
-  bool blocked() const {
-    return !pending_.empty() && !waiting_for_file_;
-  }                            // wants to be told when the stream takes more
+  // Wants to be told when the stream takes more.
+  bool blocked() const { return !pending_.empty() && !waiting_for_file_; }
   bool full() const;           // no more should be taken in
   std::uint64_t size() const;  // bytes that wait
   std::uint64_t sent() const { return sent_; }

@@ -34,9 +34,9 @@ class Stream {
   virtual IoResult write(std::span<const iovec> pieces) = 0;
   virtual IoResult send_file(int fd, std::uint64_t offset, std::size_t bytes) = 0;
   virtual void want(bool readable, bool writable) = 0;  // which events are told
+  // Orderly: our direction ends, reading goes on. Reset: the peer sees a broken connection.
   enum class Ending { Orderly, Reset };
-  virtual void end_write(
-      Ending how) = 0;  // Orderly: our direction ends, reading goes on. Reset: the peer sees a broken connection.
+  virtual void end_write(Ending how) = 0;
 };
 
 }  // namespace prefork::net
