@@ -61,6 +61,15 @@ std::string take_traceback() {
   return std::string(reinterpret_cast<PyTypeObject*>(type)->tp_name) + " (its traceback cannot be shown)\n";
 }
 
+void flush_streams() {
+  for (const char* name : {"stdout", "stderr"}) {
+    PyObject* stream = PySys_GetObject(name);
+    if (stream == nullptr || stream == Py_None) continue;
+    const PyRef done = PyRef::steal(PyObject_CallMethod(stream, "flush", nullptr));
+    if (!done) PyErr_Clear();
+  }
+}
+
 void leave_failures_in(int fd) { failure_fd = fd; }
 
 // Written before it is cut: who reads meanwhile must not find it empty.

@@ -29,6 +29,9 @@ void excuse_request(worker::Exchange& exchange);
 // The same for a mistake that is no Python error.
 void refuse_request(worker::Exchange& exchange, std::string_view why);
 
+// Before an end of the process that is not Python's own: what was printed goes out. No error is set.
+void flush_streams();
+
 // "GET /path?query (request id 7f3a)" for log lines.
 std::string describe(const wire::RequestView& request);
 

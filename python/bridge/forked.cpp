@@ -12,14 +12,6 @@ namespace {
 
 bool forked = false;  // written by the child's only thread
 
-void flush_streams() {
-  for (const char* name : {"stdout", "stderr"}) {
-    PyObject* const stream = PySys_GetObject(name);
-    if (stream == nullptr || stream == Py_None) continue;
-    if (!PyRef::steal(PyObject_CallMethod(stream, "flush", nullptr))) PyErr_Clear();
-  }
-}
-
 // As sys.exit() documents it: nothing is 0, a number is itself, anything else is printed and 1.
 int status_of_exit() {
   PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
@@ -53,6 +45,7 @@ bool is_forked_child() { return forked; }
 
 void end_forked_child() {
   const int status = status_of_child();
+  PyErr_Clear();  // of a status that is no int, or of a text that cannot be had
   flush_streams();
   ::_exit(status);
 }

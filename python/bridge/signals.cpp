@@ -21,15 +21,6 @@ bool masters_to_stop = false;
 bool quit_came = false;
 bool stop_came = false;
 
-void flush_streams() {
-  for (const char* name : {"stdout", "stderr"}) {
-    PyObject* stream = PySys_GetObject(name);
-    if (stream == nullptr || stream == Py_None) continue;
-    const PyRef done = PyRef::steal(PyObject_CallMethod(stream, "flush", nullptr));
-    if (!done) PyErr_Clear();
-  }
-}
-
 void die_of(int number) {
   ::signal(number, SIG_DFL);
   ::raise(number);
