@@ -12,7 +12,8 @@ namespace {
 
 // Small enough that the master writes one piece out while the next is copied in, and that the pieces stay in cache.
 constexpr std::size_t kPiece = 128 * 1024;
-constexpr std::uint64_t kLongestUnrung = 200'000;  // ns
+// An end waits for its bell no longer than this: time for a batch of short requests, and nothing that a client notices.
+constexpr std::uint64_t kLongestUnrungNs = 200'000;
 
 std::size_t text_bytes(const Reply& reply) {
   std::size_t bytes = reply.reason.size();
@@ -177,7 +178,7 @@ void Outbox::ring_after_end(bool more_to_do) {
   const auto now = precise_ns();
   if (oldest_unrung_ns_ == 0) {
     oldest_unrung_ns_ = now;
-  } else if (now - oldest_unrung_ns_ > kLongestUnrung) {
+  } else if (now - oldest_unrung_ns_ > kLongestUnrungNs) {
     ring();
   }
 }
