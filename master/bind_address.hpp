@@ -27,7 +27,7 @@ struct BindAddress {
 
 // What an address may look like, for messages.
 inline constexpr std::string_view kBindAddressForms =
-    "HOST, HOST:PORT, :PORT, [IPV6]:PORT, tcp://HOST:PORT, unix:PATH, unix:@NAME or fd://NUMBER";
+    "HOST, HOST:PORT, :PORT, [IPV6]:PORT, tcp://HOST:PORT, unix:PATH, unix:@NAME or fd://NUMBER, ports up to 65535";
 
 // Empty when the text is none of kBindAddressForms. A missing port is default_port.
 [[nodiscard]] std::optional<BindAddress> parse_bind_address(std::string_view text, std::uint16_t default_port = 8000);

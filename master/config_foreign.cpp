@@ -49,6 +49,7 @@ const ForeignFlag kForeignFlags[] = {
     {"--port", true, "uvicorn",
      [](const std::string& value, Result& result) -> std::string {
        result.port = value;
+       if (!parse_bind_address(":" + value)) result.refusal = "'" + value + "' given; allowed: a port from 0 to 65535";
        return "second half of the setting bind";
      }},
     {"--uds", true, "uvicorn",

@@ -228,7 +228,8 @@ INSTANTIATE_TEST_SUITE_P(
         WrongLine{
             {"-b", "a:1", "-b", "b:x"},
             "2 -b: 'b:x' given; allowed: HOST, HOST:PORT, :PORT, [IPV6]:PORT, tcp://HOST:PORT, unix:PATH, unix:@NAME "
-            "or fd://NUMBER"},
+            "or fd://NUMBER, ports up to 65535"},
+        WrongLine{{"--port", "70000"}, "2 --port: '70000' given; allowed: a port from 0 to 65535"},
         WrongLine{{"--metrics", "a:b"},
                   "2 --metrics: numbers are served at --metrics-bind ADDRESS:PORT, or at --metrics-path PATH of every "
                   "address"},
