@@ -24,7 +24,8 @@ void must(bool ok) {
 }
 
 void set(PyObject* dict, const char* key, PyRef value) {
-  must(value && PyDict_SetItem(dict, interned(key), value.get()) == 0);
+  const PyRef name = PyRef::steal(interned(key));
+  must(value && PyDict_SetItem(dict, name.get(), value.get()) == 0);
 }
 
 // "kit.example:8080" and "[::1]:8080" apart; the port is empty when there is none.
@@ -69,8 +70,8 @@ Environ::Environ(const EnvironFacts& facts, const Handles& handles) : facts_(fac
   static_assert(kSlotNames.size() == kSlots);
   must(bool(template_));
   for (std::size_t i = 0; i < kSlots; ++i) {
-    keys_[i] = interned(kSlotNames[i]);
-    values_[i] = PyDict_GetItem(template_.get(), keys_[i]);
+    keys_[i] = PyRef::steal(interned(kSlotNames[i]));
+    values_[i] = PyDict_GetItem(template_.get(), keys_[i].get());
   }
   set(template_.get(), "wsgi.input", PyRef::borrow(handles.input_object()));
   set(template_.get(), "wsgi.early_hints", PyRef::borrow(handles.early_hints()));
@@ -78,7 +79,7 @@ Environ::Environ(const EnvironFacts& facts, const Handles& handles) : facts_(fac
 }
 
 bool Environ::put_object(Slot slot, PyRef value) {
-  if (!value || PyDict_SetItem(template_.get(), keys_[slot], value.get()) != 0) return false;
+  if (!value || PyDict_SetItem(template_.get(), keys_[slot].get(), value.get()) != 0) return false;
   values_[slot] = value.get();
   return true;
 }

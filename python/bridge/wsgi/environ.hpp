@@ -73,7 +73,7 @@ class Environ {
 
   const EnvironFacts& facts_;
   PyRef template_;
-  std::array<PyObject*, kSlots> keys_;      // interned, immortal
+  std::array<PyRef, kSlots> keys_;          // interned
   std::array<PyObject*, kSlots> values_{};  // what the template has; owned by it
   unsigned server_port_ = 0;                // what ServerPort and RemotePort say
   unsigned client_port_ = 0;

@@ -203,7 +203,15 @@ class Server:
 
     def pss(self, pid):
         """Kilobytes of memory, shared pages divided among those who share them."""
-        return int(re.search(r"^Pss:\s+(\d+)", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE).group(1))
+        return self._kilobytes(pid, "Pss")
+
+    def anonymous(self, pid):
+        """Kilobytes that no file lies behind: unlike pss() not changed by another process that begins or ends."""
+        return self._kilobytes(pid, "Anonymous")
+
+    @staticmethod
+    def _kilobytes(pid, kind):
+        return int(re.search(rf"^{kind}:\s+(\d+)", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE).group(1))
 
     # Ending
     def signal(self, number, pid=None):

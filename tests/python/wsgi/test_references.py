@@ -89,11 +89,11 @@ def check(server, run):
     worker = server.workers()[0]
     run(max(500, COUNTED // 20))
     alive(server)
-    before, memory = alive(server), server.pss(worker)
+    before, memory = alive(server), server.anonymous(worker)
     run(COUNTED)
     left = alive(server) - before
     assert left < max(slack, COUNTED // 100), f"{left} after {COUNTED} requests"
-    assert server.pss(worker) - memory < 1024
+    assert server.anonymous(worker) - memory < 1024
     assert server.workers() == [worker]
 
 
