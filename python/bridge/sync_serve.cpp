@@ -144,7 +144,12 @@ void run_stop_hooks() {
   for (;;) {
     const PyRef ran = call_boot("stop_worker", "()");
     if (ran && ran.get() == Py_False) return;
-    if (!ran) log_error("Exception in on_worker_stop");
+    if (ran) continue;
+    if (quitting() && PyErr_ExceptionMatches(PyExc_SystemExit) != 0) {
+      PyErr_Clear();  // QUIT came meanwhile: it goes as it is
+    } else {
+      log_error("Exception in on_worker_stop");
+    }
   }
 }
 

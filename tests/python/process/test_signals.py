@@ -95,7 +95,7 @@ def test_a_worker_that_is_ended_by_another_signal_is_replaced(serve, app, number
     server = serve(app, workers=2)
     server.logged("Serving with 2 workers")
     victim = server.workers()[0]
-    server.tolerate(r"\[ERROR\] Worker \(pid:\d+\) [^\n]*|\[CRITICAL\] Worker aborted|Fatal Python error")
+    server.tolerate(r"\[ERROR\] (Worker \(pid:\d+\)|Error handling request) |\[CRITICAL\] Worker aborted|Fatal Python error")
     server.signal(number, victim)
     until(lambda: server.get("/").status == 200, "an answer")
     _replaced(server, victim, 2)
@@ -117,6 +117,7 @@ def test_whatever_it_does_it_ends_when_it_is_told(serve, tmp_path, phase, number
     if phase == "starts":
         until(lambda: _catches(server.pid, signal.SIGTERM) and len(server.tree()) > 1, "its handlers")
     elif phase == "reloads":
+        server.logged("Serving with 2 workers")
         (tmp_path / "boot-delay").write_text("600")
         server.signal(signal.SIGHUP)
         server.logged("Handling signal: hup.*(?s:.*)(Booting worker|Loading)")
@@ -138,7 +139,7 @@ def test_whatever_it_does_it_ends_when_it_is_told(serve, tmp_path, phase, number
 def test_a_stop_at_once_under_load_ends_in_good_order(serve, app, numbers):
     for _ in range(4):
         server = serve(app, "--no-control-socket", workers=2)
-        server.tolerate(r"\[(WARNING|ERROR)\] (Requests are broken off|Error handling request|… and \d+ more requests|Worker \(pid)")
+        server.tolerate(r"\[(WARNING|ERROR)\] (Requests are broken off|Error handling request|… and \d+ more requests|Worker \(pid|ASGI application returned without a response)")
         load = load_generator.start("-c", "64", "-d", "60", "-t", "60", f"http://127.0.0.1:{server.port}/")
         until(lambda server=server: len(server.descriptors()) > 64, "the load")
         for number in numbers:
