@@ -5,7 +5,7 @@ import signal
 import threading
 
 import pytest
-from support import load_generator
+from support.load_generator import finish, keep_busy, no_failure
 from support.server import until
 
 WSGI, ASGI = "process_app:application", "process_asgi:application"
@@ -91,7 +91,7 @@ def test_a_stop_answers_everybody_whose_first_byte_had_come(serve, app):
         assert answer.count(b"HTTP/1.1 200 OK\r\n") == answers, answer
         client.close()
     assert server.wait() == 0
-    report = load_generator.finish(load)
+    report = finish(load)
     assert set(report["failures"]) <= {"connect_refused"}, report
 
 
