@@ -26,6 +26,7 @@ def serve(application, worker, loop_kind, lifespan_mode, interface="asgi"):
 
 def _serve(loop, application, worker, lifespan):
     try:
+        worker.begin()
         loop.run_until_complete(_worker.start_on_loop())
         if not lifespan.begin(loop):
             return BOOT_FAILED

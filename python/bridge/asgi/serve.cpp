@@ -38,6 +38,11 @@ std::unique_ptr<asgi::Caller> new_caller(const Worker& worker, PyObject* applica
   return std::make_unique<native::RsgiCaller>(PyRef::borrow(application));
 }
 
+PyObject* begin(PyObject* self, PyObject*) {
+  on_stop([&loop = loop_of(self)] { loop.stop(); });
+  Py_RETURN_NONE;
+}
+
 PyObject* start(PyObject* self, PyObject* args) {
   PyObject *loop = nullptr, *application = nullptr, *state = nullptr, *call_awaitable = nullptr;
   if (PyArg_ParseTuple(args, "OOO!O:start", &loop, &application, &PyDict_Type, &state, &call_awaitable) == 0)
@@ -80,6 +85,7 @@ PyObject* log_exception(PyObject*, PyObject* what) {
 }
 
 PyMethodDef kMethods[] = {
+    {"begin", begin, METH_NOARGS, "the application starts: from here on TERM and QUIT unwind it"},
     {"start", start, METH_VARARGS, "start(loop, application, state, call_awaitable): begins to serve"},
     {"ended", has_ended, METH_NOARGS, "whether everything is served and the event loop was stopped"},
     {"give_up", give_up, METH_NOARGS, "takes no more requests and goes on with none"},
@@ -110,7 +116,6 @@ int serve_loop(Startup& startup, LoopInterface interface, PyRef application) {
   // Never taken down: what the application leaves behind may look at it until the process ends.
   auto& loop = *new asgi::Loop(startup.context);
   const auto& settings = startup.context.settings();
-  on_stop([&loop] { loop.stop(); });
   const std::string kind(settings.get("asgi_loop", "auto"));
   const std::string lifespan(settings.get("asgi_lifespan", "auto"));
   const PyRef worker = new_worker(loop, interface);
