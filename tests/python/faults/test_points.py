@@ -49,7 +49,9 @@ def _state(pid):
 
 def _start(serve, app, tmp_path, point, action, nth, *arguments, **options):
     fired = tmp_path / "fired"
-    server = serve(app, *OPTIONS, *arguments, workers=3, env={"PREFORK_FAULT": f"{point}:{action}:{1 if action == 'slow' else nth}:{fired}"}, **options)
+    # What is slow at every piece of a body takes its time, most where the pieces are small.
+    patience = ("--timeout", "60") if action == "slow" else ()
+    server = serve(app, *OPTIONS, *patience, *arguments, workers=3, env={"PREFORK_FAULT": f"{point}:{action}:{1 if action == 'slow' else nth}:{fired}"}, **options)
     server.expect(r"()")  # what a death makes it say is looked at by the tests of crashes
     server.sockets_at_start = None  # one is a worker's, and not all of them may have been there
     return server, fired
