@@ -92,7 +92,8 @@ def test_a_stop_answers_everybody_whose_first_byte_had_come(serve, app):
         client.close()
     assert server.wait() == 0
     report = finish(load)
-    assert set(report["failures"]) <= {"connect_refused"}, report
+    # Those that nobody took in any more. So many are refused in so little time that the client's own ports may run out.
+    assert set(report["failures"]) <= {"connect_refused", "connect_failed"}, report
 
 
 @BOTH
