@@ -18,8 +18,6 @@ int hex_digit(char c) {
 
 }  // namespace
 
-void ChunkDecoder::reset() { *this = ChunkDecoder{}; }
-
 bool ChunkDecoder::refuse(std::uint16_t status, const char* reason) {
   refusal_ = {status, reason};
   return false;
@@ -42,7 +40,7 @@ ChunkDecoder::Step ChunkDecoder::next(std::span<const char>& in, std::span<const
     const bool fine = state_ < State::DataCr ? take_size_line(c, limits) : take_line_end_or_trailer(c, limits);
     if (!fine) return Step::Bad;
     if (state_ == State::Done) {
-      reset();
+      *this = ChunkDecoder{};
       return Step::Done;
     }
   }

@@ -17,9 +17,8 @@ class ChunkDecoder {
  public:
   enum class Step : std::uint8_t { NeedMore, Piece, Done, Bad };
 
-  void reset();
   // Takes from the front of `in`. Piece: `piece` is the data, never empty. Done: `in` starts behind the body, and the decoder is
-  // ready for another. Bad: refusal(), until reset().
+  // ready for another. Bad: refusal(), and nothing else from then on.
   [[nodiscard]] Step next(std::span<const char>& in, std::span<const char>& piece, const Limits& limits);
   Refusal refusal() const { return refusal_; }
 

@@ -79,20 +79,9 @@ bool is_utf8(std::span<const char> text) {
 }
 
 std::size_t utf8_length(std::string_view text) {
-  const auto byte = [&](std::size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0u; };
-  const auto follows = [&](std::size_t at) { return (byte(at) & 0xc0) == 0x80; };
-  const unsigned first = byte(0);
-  if (first >= 0xc2 && first <= 0xdf) return follows(1) ? 2 : 0;
-  if (first >= 0xe0 && first <= 0xef) {
-    if (first == 0xe0 && byte(1) < 0xa0) return 0;
-    if (first == 0xed && byte(1) > 0x9f) return 0;
-    return follows(1) && follows(2) ? 3 : 0;
-  }
-  if (first >= 0xf0 && first <= 0xf4) {
-    if (first == 0xf0 && byte(1) < 0x90) return 0;
-    if (first == 0xf4 && byte(1) > 0x8f) return 0;
-    return follows(1) && follows(2) && follows(3) ? 4 : 0;
-  }
+  Utf8Validator validator;
+  for (std::size_t length = 1; length <= text.size() && validator.feed(text.substr(length - 1, 1)); ++length)
+    if (validator.complete()) return length;
   return 0;
 }
 

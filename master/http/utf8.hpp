@@ -31,7 +31,7 @@ class Utf8Validator {
 
 [[nodiscard]] bool is_utf8(std::span<const char> text);
 
-// The length of the character of two bytes or more at the front, 0 when there is none (overlong, surrogate, beyond U+10FFFF, cut short).
+// The length of the character at the front, 0 when there is none (overlong, surrogate, beyond U+10FFFF, cut short).
 [[nodiscard]] std::size_t utf8_length(std::string_view text);
 
 }  // namespace prefork::http

@@ -1,7 +1,6 @@
 #include "master/net/loop.hpp"
 
 #include <algorithm>
-#include <csignal>
 #include <cstdlib>
 #include <ctime>
 #include <latch>
@@ -9,6 +8,8 @@
 #include <system_error>
 #include <thread>
 #include <vector>
+
+#include "master/net/signals_held.hpp"
 
 namespace prefork::net {
 namespace {
@@ -39,21 +40,6 @@ void try_threads(std::size_t count) {
   }
   end.count_down();
 }
-
-class SignalsHeld {
- public:
-  SignalsHeld() {
-    sigset_t all;
-    sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~SignalsHeld() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsHeld(const SignalsHeld&) = delete;
-  SignalsHeld& operator=(const SignalsHeld&) = delete;
-
- private:
-  sigset_t before_{};
-};
 
 }  // namespace
 

@@ -22,8 +22,8 @@ struct SpoolBudget {
   std::string directory = "/tmp";
   std::uint64_t limit = std::uint64_t{4} << 30;
   std::uint64_t used = 0;
-  std::function<void(const std::string&)>
-      report;  // a file could not be made, written or read; seldom, however often that happens
+  // A file could not be made, written or read; seldom, however often that happens.
+  std::function<void(const std::string&)> report;
   Seldom seldom;
 };
 

@@ -4,9 +4,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <system_error>
 #include <utility>
+
+#include "master/net/signals_held.hpp"
 
 namespace prefork::serve {
 
@@ -131,12 +132,8 @@ std::uint64_t LogSink::dropped() const {
 }
 
 LogWriter::LogWriter() {
-  // Signals are for the thread that waits for them; and a write to a pipe without a reader is an error here, not the end.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const net::SignalsHeld held;  // also: a write to a pipe without a reader is an error there, not the end
   thread_ = std::thread([this] { run(); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
   pthread_setname_np(thread_.native_handle(), "prefork-log");
 }
 

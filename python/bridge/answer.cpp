@@ -131,10 +131,7 @@ void fail_reply(Reply& reply) {
   worker::Exchange& exchange = reply.exchange();
   if (reply.gone() && PyErr_ExceptionMatches(PyExc_OSError) != 0)
     return PyErr_Clear();  // it noticed that nobody listens
-  if (quitting() && PyErr_ExceptionMatches(PyExc_SystemExit) != 0) {
-    PyErr_Clear();
-    return exchange.abort();
-  }
+  if (drop_exit(quitting())) return exchange.abort();
   if (exchange.body_broken() && PyErr_ExceptionMatches(PyExc_OSError) != 0) return excuse_request(exchange);
   fail_request(exchange, "Error handling request");
 }

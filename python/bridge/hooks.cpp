@@ -49,10 +49,7 @@ bool Hooks::run(Hook hook) {
   if (!functions_[index]) return true;
   const PyRef result = PyRef::steal(PyObject_CallFunctionObjArgs(functions_[index].get(), worker_.get(), nullptr));
   if (result) return true;
-  if (stopping() && PyErr_ExceptionMatches(PyExc_SystemExit) != 0) {
-    PyErr_Clear();  // told to go while it ran
-    return false;
-  }
+  if (drop_exit(stopping())) return false;  // told to go while it ran
   log_error(std::string("Exception in the hook ") + kHookNames[index]);
   return false;
 }

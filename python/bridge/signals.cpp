@@ -165,6 +165,12 @@ void end_unserved() {
   ::_exit(0);  // it is blocked
 }
 
+bool drop_exit(bool told) {
+  if (!told || PyErr_ExceptionMatches(PyExc_SystemExit) == 0) return false;
+  PyErr_Clear();
+  return true;
+}
+
 bool quitting() { return quit_came; }
 bool stopping() { return stop_came; }
 

@@ -31,6 +31,9 @@ void on_stop(std::function<void()> function);
 // The main thread must unwind: QUIT has come.
 bool quitting();
 
+// Of an error that is set: whether it is a signal's SystemExit, which is cleared then. `told`: quitting() or stopping().
+[[nodiscard]] bool drop_exit(bool told);
+
 // TERM or QUIT has come.
 bool stopping();
 

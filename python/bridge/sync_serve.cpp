@@ -144,12 +144,8 @@ void run_stop_hooks() {
   for (;;) {
     const PyRef ran = call_boot("stop_worker", "()");
     if (ran && ran.get() == Py_False) return;
-    if (ran) continue;
-    if (quitting() && PyErr_ExceptionMatches(PyExc_SystemExit) != 0) {
-      PyErr_Clear();  // QUIT came meanwhile: it goes as it is
-    } else {
-      log_error("Exception in on_worker_stop");
-    }
+    // QUIT may come meanwhile: the worker goes as it is.
+    if (!ran && !drop_exit(quitting())) log_error("Exception in on_worker_stop");
   }
 }
 
@@ -157,10 +153,7 @@ int serve_until_told(Startup& startup, Serving& serving, unsigned threads) {
   if (threads == 1) return serve_here(serving);
   for (unsigned i = 1; i <= threads; ++i) {
     if (start_thread(kServeThread, &serving, i)) continue;
-    if (quitting() && PyErr_ExceptionMatches(PyExc_SystemExit) != 0) {
-      PyErr_Clear();
-      return kExitOk;
-    }
+    if (drop_exit(quitting())) return kExitOk;
     log_error("A thread cannot be started");
     return kExitBoot;
   }
@@ -178,8 +171,7 @@ int serve_threads(Startup& startup, wire::Interface interface, unsigned threads,
   if (threads > 1 && !threads_are_real()) {
     log(Level::Error,
         "The application has replaced Python's threads by others that run on the main thread, as gevent and eventlet "
-        "do: serve it with "
-        "--threads 1, or leave threads as they are (gevent: monkey.patch_all(thread=False))");
+        "do: serve it with --threads 1, or leave threads as they are (gevent: monkey.patch_all(thread=False))");
     return kExitApp;
   }
   // Threads that outlive the main thread's patience (QUIT) still look at it: it is never taken down.

@@ -4,9 +4,9 @@ Requests do not pass through here: the bridge calls the application for them its
 """
 
 import asyncio
-import inspect
 
 from prefork import _worker
+from prefork.config import argument_counts
 
 BOOT_FAILED = 3
 CANCEL_SECONDS = 1  # for cancelled tasks to end
@@ -90,25 +90,14 @@ def _close(loop):
 
 def single_callable(application):
     """The application as ASGI 3 wants it; one of ASGI 2 is called with the scope and then with receive and send."""
-    try:
-        signature = inspect.signature(application)
-    except (TypeError, ValueError):
-        return application
-    if _binds(signature, 3) or not _binds(signature, 1):
+    counts = argument_counts(application)
+    if 3 in counts or 1 not in counts:
         return application
 
     async def adapted(scope, receive, send):
         await application(scope)(receive, send)
 
     return adapted
-
-
-def _binds(signature, count):
-    try:
-        signature.bind(*[None] * count)
-    except TypeError:
-        return False
-    return True
 
 
 async def call_awaitable(awaitable):

@@ -23,8 +23,7 @@ bool exit_told = false;  // to the event loop, by SystemExit; or it has ended by
 
 // A call into the event loop has failed. The signal that ends this worker may come in any: run_action() hands that on.
 void report(const char* what) {
-  if (quitting() && PyErr_ExceptionMatches(PyExc_SystemExit) != 0) return PyErr_Clear();
-  log_error(what);
+  if (!drop_exit(quitting())) log_error(what);
 }
 
 PyObject* run_action(PyObject* capsule, PyObject*) {

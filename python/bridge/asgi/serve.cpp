@@ -123,10 +123,7 @@ int serve_loop(Startup& startup, LoopInterface interface, PyRef application) {
                                           lifespan.c_str(), kLoopInterfaces[static_cast<std::size_t>(interface)])
                               : PyRef{};
   if (status) return static_cast<int>(PyLong_AsLong(status.get()));
-  if (PyErr_ExceptionMatches(PyExc_SystemExit) != 0 && stopping()) {
-    PyErr_Clear();
-    return kExitOk;
-  }
+  if (drop_exit(stopping())) return kExitOk;
   log_error("Exception in worker process");
   return kExitBoot;
 }
