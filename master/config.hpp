@@ -168,7 +168,7 @@ struct Config {
   Strings reload_excludes;
 
   // Shared memory
-  std::uint64_t request_ring = 256 << 10;
+  std::uint64_t request_ring = 1 << 20;
   std::uint64_t reply_ring = 1 << 20;
   std::chrono::microseconds spin{0};
 

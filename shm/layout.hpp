@@ -24,7 +24,7 @@ struct Geometry {
   std::uint32_t request_bytes = 4096;
   std::uint32_t reply_bytes = 4096;
 #else
-  std::uint32_t request_bytes = 256 * 1024;
+  std::uint32_t request_bytes = 1024 * 1024;
   std::uint32_t reply_bytes = 1024 * 1024;
 #endif
   std::uint32_t slots = 32768;

@@ -50,7 +50,7 @@ struct RingPositions {
 };
 static_assert(sizeof(RingPositions) == 3 * kLine);
 
-// How far records walk through an empty ring before they start over: as much as stays in a core's own cache.
+// How far records walk through an empty ring at least before they start over: as much as stays in a core's own cache.
 inline constexpr std::size_t kHotBytes = 32 * 1024;
 
 constexpr std::uint64_t record_space(std::uint64_t length) {
@@ -61,10 +61,7 @@ class Producer {
  public:
   // `bytes` has a power of two of bytes, at least 256.
   Producer(RingPositions& positions, std::span<std::byte> bytes)
-      : positions_(positions),
-        bytes_(bytes),
-        mask_(bytes.size() - 1),
-        restart_after_(std::min(bytes.size() / 4, kHotBytes)) {
+      : positions_(positions), bytes_(bytes), mask_(bytes.size() - 1), restart_after_(least_restart()) {
     PREFORK_CHECK(bytes.size() >= 256 && (bytes.size() & mask_) == 0, "a ring's capacity is a power of two");
   }
 
@@ -82,10 +79,13 @@ class Producer {
     // Looked at once a batch: the consumer's position is in its cache.
     if (position > restart_after_ && need <= position && batch_begins_) {
       batch_begins_ = false;
-      if (load_head(kAcquire) == tail_ && !corrupt_) return claim_at_start(to_end, max);
+      if (load_head(kAcquire) == tail_ && !corrupt_) return start_over(to_end, max);
     }
-    if (need <= to_end) return has_room(need) ? claim_here(position, max) : std::span<std::byte>{};
-    return has_room(to_end + need) ? claim_at_start(to_end, max) : std::span<std::byte>{};
+    if (need <= to_end && has_room(need)) return claim_here(position, max);
+    if (need > to_end && has_room(to_end + need)) return claim_at_start(to_end, max);
+    // What was stepped over to start over is no room for the rest of its batch: where batches are large, start over later.
+    restart_after_ = std::min<std::uint64_t>(2 * restart_after_, bytes_.size() / 2);
+    return {};
   }
 
   // Makes the claimed record, with `used` bytes of payload, visible to the consumer. Rings no bell.
@@ -159,6 +159,14 @@ class Producer {
     return bytes_.subspan(position + sizeof(RecordHeader), max);
   }
 
+  std::uint64_t least_restart() const { return std::min(bytes_.size() / 4, kHotBytes); }
+
+  // Batches that have become small again find their way back to the few hot bytes.
+  std::span<std::byte> start_over(std::uint64_t to_end, std::uint32_t max) {
+    restart_after_ = std::max(least_restart(), restart_after_ - restart_after_ / 64);
+    return claim_at_start(to_end, max);
+  }
+
   std::span<std::byte> claim_at_start(std::uint64_t to_end, std::uint32_t max) {
     const RecordHeader padding{static_cast<std::uint32_t>(to_end), kPaddingKind, 0, 0, 0};
     std::memcpy(bytes_.data() + (tail_ & mask_), &padding, sizeof padding);
@@ -170,9 +178,9 @@ class Producer {
   RingPositions& positions_;  // constant after construction
   std::span<std::byte> bytes_;
   std::uint64_t mask_;
-  std::uint64_t restart_after_;
-  std::uint64_t tail_ = 0;  // ours; the shared one is never read back
-  std::uint64_t head_ = 0;  // the consumer's, last seen
+  std::uint64_t restart_after_;  // grows with refusals, shrinks with every start over
+  std::uint64_t tail_ = 0;       // ours; the shared one is never read back
+  std::uint64_t head_ = 0;       // the consumer's, last seen
   std::uint64_t padding_ = 0;
   static constexpr std::uint64_t kNothing = ~std::uint64_t{0};
   std::uint64_t claimed_ = kNothing;  // payload bytes of the uncommitted claim

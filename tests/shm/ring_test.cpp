@@ -180,6 +180,48 @@ TEST(Ring, QuietTrafficStaysAtTheStart) {
   }
 }
 
+// How many of up to `most` records of 64 KiB an empty ring takes; all are consumed again.
+std::size_t large_batch(Producer& producer, Consumer& consumer, std::size_t most = 100) {
+  std::size_t taken = 0;
+  producer.publish();
+  while (taken < most && push(producer, pattern(64 * 1024, taken))) ++taken;
+  Record record;
+  while (consumer.peek(record) == Peek::Record) consumer.release();
+  return taken;
+}
+
+TEST(Ring, BatchesOfLargeRecordsAreNotCutShortByStartingOver) {
+  constexpr std::size_t kCapacity = 1024 * 1024;
+  RingMemory memory(kCapacity);
+  Producer producer(*memory.positions, memory.bytes);
+  Consumer consumer(*memory.positions, memory.bytes);
+  ASSERT_EQ(large_batch(producer, consumer, 1), 1u);
+  for (int i = 0; i < 8; ++i) (void)large_batch(producer, consumer);  // the first refusals teach it
+  for (int i = 0; i < 200; ++i) {
+    ASSERT_EQ(large_batch(producer, consumer, 1), 1u);
+    ASSERT_GE(large_batch(producer, consumer), 3u) << "batch " << i;
+  }
+}
+
+TEST(Ring, QuietTrafficFindsBackToTheStartAfterLargeBatches) {
+  constexpr std::size_t kCapacity = 1024 * 1024;
+  RingMemory memory(kCapacity);
+  Producer producer(*memory.positions, memory.bytes);
+  Consumer consumer(*memory.positions, memory.bytes);
+  for (int i = 0; i < 8; ++i) (void)large_batch(producer, consumer);
+  Record record;
+  std::uint64_t furthest = 0;
+  for (int i = 0; i < 200'000; ++i) {
+    producer.publish();
+    ASSERT_TRUE(push(producer, pattern(400, 1)));
+    ASSERT_EQ(consumer.peek(record), Peek::Record);
+    if (i > 150'000)
+      furthest = std::max(furthest, static_cast<std::uint64_t>(record.payload.data() - memory.bytes.data()));
+    consumer.release();
+  }
+  EXPECT_LE(furthest, kHotBytes + 1024);
+}
+
 TEST(Ring, AnEmptyRingTakesTheLargestRecordAtEveryOffset) {
   for (std::size_t first = 0; first <= 16; ++first) check_one({256, first, 0, 256 / 2 - 16});
 }
