@@ -83,7 +83,7 @@ Sent Exchange::send_head(const Reply& reply, std::span<const std::byte> body, bo
     ended_ = end && taken == body.size();
     body = body.subspan(taken);
     if (ended_) {
-      crew_.outbox().ring_after_end(crew_.inbox().heads() != 0);
+      crew_.outbox().ring_after_end(crew_.inbox().heads());
     } else {
       crew_.outbox().ring();
     }
@@ -121,7 +121,7 @@ Sent Exchange::send_body(std::span<const std::byte> body, bool end) {
       crew_.outbox().ring();
     }
     if (ended_) {
-      crew_.outbox().ring_after_end(crew_.inbox().heads() != 0);
+      crew_.outbox().ring_after_end(crew_.inbox().heads());
     } else {
       crew_.outbox().ring();
     }

@@ -13,7 +13,9 @@ namespace {
 // Small enough that the master writes one piece out while the next is copied in, and that the pieces stay in cache.
 constexpr std::size_t kPiece = 128 * 1024;
 // An end waits for its bell no longer than this: time for a batch of short requests, and nothing that a client notices.
-constexpr std::uint64_t kLongestUnrungNs = 200'000;
+constexpr std::uint64_t kLongestUnrungNs = 500'000;
+// From here on a bell is worth its cost when half of what was here is done: the master brings more before the other half is.
+constexpr std::uint64_t kHalfUnrungNs = 100'000;
 
 std::size_t text_bytes(const Reply& reply) {
   std::size_t bytes = reply.reason.size();
@@ -170,17 +172,18 @@ void Outbox::ring() {
   PREFORK_FAULT_POINT("worker.ring");  // published, but nobody told
   channel_.replies.publish();
   channel_.master_bell.ring();
-  oldest_unrung_ns_ = 0;
+  unrung_ends_ = 0;
 }
 
-void Outbox::ring_after_end(bool more_to_do) {
-  if (!more_to_do) return ring();
+void Outbox::ring_after_end(std::size_t waiting) {
+  if (waiting == 0) return ring();
   const auto now = precise_ns();
-  if (oldest_unrung_ns_ == 0) {
+  if (unrung_ends_++ == 0) {
     oldest_unrung_ns_ = now;
-  } else if (now - oldest_unrung_ns_ > kLongestUnrungNs) {
-    ring();
+    return;
   }
+  const auto unrung_ns = now - oldest_unrung_ns_;
+  if (unrung_ns > kLongestUnrungNs || (unrung_ns > kHalfUnrungNs && waiting <= unrung_ends_)) ring();
 }
 
 }  // namespace prefork::worker

@@ -59,10 +59,10 @@ class Outbox {
   bool must_wait() { return !channel_.replies.request_room(wanted_); }
   void fed() { starved_ = false; }
 
-  // Rings the master. An end may wait a little while more requests are here to be answered: one bell for several replies.
+  // Rings the master. An end may wait a little while more requests are `waiting` here to be answered: one bell for several replies.
   void ring();
-  void ring_after_end(bool more_to_do);
-  bool untold() const { return oldest_unrung_ns_ != 0; }  // an end waits for its bell
+  void ring_after_end(std::size_t waiting);
+  bool untold() const { return unrung_ends_ != 0; }  // an end waits for its bell
 
  private:
   std::span<std::byte> claim(StreamId id, std::size_t bytes);
@@ -83,7 +83,8 @@ class Outbox {
   std::unordered_map<std::uint32_t, UnfinishedHead> unfinished_;  // by slot; nearly always empty
   bool starved_ = false;
   std::uint32_t wanted_ = 0;            // what the last refused claim asked for
-  std::uint64_t oldest_unrung_ns_ = 0;  // when the first end that no bell told of was committed; 0: none
+  std::size_t unrung_ends_ = 0;         // that no bell told of
+  std::uint64_t oldest_unrung_ns_ = 0;  // when the first of them was committed
 };
 
 }  // namespace prefork::worker

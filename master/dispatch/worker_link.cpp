@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::uint64_t kMostUnclaimed = 64;
 // So much work is put ahead of a worker: what a standstill would delay it by is taken back.
-constexpr std::uint64_t kAheadNs = 500'000;
+constexpr std::uint64_t kAheadNs = 1'000'000;
 // Unclaimed records and no movement for so long; longer while nothing is started there: it may only be descheduled.
 constexpr std::uint64_t kStuckNs = 1'000'000;
 constexpr std::uint64_t kStuckIdleNs = 20'000'000;

@@ -255,7 +255,7 @@ void Loop::close_stream(Conversation& conversation, bool whole) {
 }
 
 void Loop::on_end(Conversation& conversation) {
-  outbox_.ring_after_end(in_turn_ && inbox_.heads() != 0);
+  outbox_.ring_after_end(in_turn_ ? inbox_.heads() : 0);
   if (&conversation != starting_) close_stream(conversation, false);
   settle(conversation);
 }
