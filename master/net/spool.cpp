@@ -56,6 +56,7 @@ void Spool::append(std::span<const char> bytes) {
   }
   tail_.insert(tail_.end(), bytes.begin(), bytes.end());
   spill();
+  if (head_.empty()) (void)refill();  // no file takes them, so nothing would bring them back
 }
 
 void Spool::report(const std::string& what, int error) {

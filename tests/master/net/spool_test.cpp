@@ -159,6 +159,15 @@ TEST_F(SpoolTest, AFileThatCannotBeMadeIsReportedOnceAndTheBytesAreKept) {
   EXPECT_TRUE(spool->empty());
 }
 
+TEST_F(SpoolTest, TheFirstBytesAreThereAtOnceWhereNoFileCanTakeThem) {
+  budget.directory = directory + "/not/there";
+  auto spool = make();
+  append(*spool, 2 * kMemory);
+  EXPECT_TRUE(spool->stuck());
+  EXPECT_FALSE(spool->front().empty()) << "nothing will call back";
+  EXPECT_TRUE(take(*spool, appended));
+}
+
 TEST_F(SpoolTest, AFullBudgetKeepsOtherSpoolsInMemory) {
   budget.limit = kMemory;
   auto first = make();

@@ -168,13 +168,13 @@ def test_a_full_disk_costs_lines_of_the_access_log_and_no_request(serve, tmp_pat
     [
         pytest.param("mount -t tmpfs -o size=64k none {}", "unshare --mount", "No space left on device", marks=needs_mounts),
         pytest.param("mount -t tmpfs -o ro none {}", "unshare --mount", "Read-only file system", marks=needs_mounts),
-        ("ulimit -f 4000", "", "File too large"),  # of 512 bytes: a worker's region fits, the test's bodies do not
+        ("ulimit -f 5000", "", "File too large"),  # of 512 bytes: a worker's region fits, the test's bodies do not
     ],
 )
 def test_without_room_for_large_bodies_they_come_and_go_whole(serve, tmp_path, script, unshare, why):
     small = tmp_path / "small"
     small.mkdir()
-    server = serve(WSGI, "--no-control-socket", "--tmp-upload-dir", small, "--response-buffer", "65536", workers=2, command=after(script.format(small), unshare))
+    server = serve(WSGI, "--no-control-socket", "--tmp-upload-dir", small, "--request-buffer", "65536", "--response-buffer", "65536", workers=2, command=after(script.format(small), unshare))
     server.expect(rf"\[WARNING\] Large bodies stay in memory or wait: cannot (make|write) a temporary file in [^\n]*: {why}")
     serves_everything(server)
 
