@@ -76,8 +76,8 @@ struct Config {
   int limit_request_field_size = 8190;          // 0 = off
   std::uint64_t limit_request_head = 64 << 10;  // request line and all fields together
   std::uint64_t limit_request_body = 0;
-  bool request_buffering = true;             // WSGI: collect the body before a worker is taken
-  std::uint64_t request_buffer = 256 << 10;  // of it in memory, the rest in a temporary file
+  bool request_buffering = true;           // WSGI: collect the body before a worker is taken
+  std::uint64_t request_buffer = 1 << 20;  // of it in memory, the rest in a temporary file
   std::uint64_t request_spool_total = std::uint64_t{4} << 30;
   std::uint64_t response_buffer = 1 << 20;
   std::uint64_t response_spool = 64 << 20;

@@ -71,7 +71,9 @@ const Setting kSettings[] = {
      .flags = "--request-buffer",
      .field = &Config::request_buffer,
      .meta = "SIZE",
-     .help = "Part of a collected body that stays in memory; the rest goes to a temporary file."},
+     .help = "Part of a collected body that stays in memory; the rest goes to a temporary file. More than 256 KiB each "
+             "only "
+             "while all bodies together take no more than 64 MiB on top."},
     {.name = "request_spool_total",
      .flags = "--request-spool-total",
      .field = &Config::request_spool_total,

@@ -105,7 +105,9 @@ void Server::fill_site() {
   site_.limits = http::Limits(config_);
   const auto ms = [](Config::Milliseconds time) { return static_cast<std::uint64_t>(time.count()); };
   site_.timing = {ms(config_.header_timeout), ms(config_.keepalive), ms(config_.send_timeout), config_.body_min_rate};
-  site_.buffers.request_memory = config_.request_buffer;
+  site_.buffers.request_memory = std::min(config_.request_buffer, http::Buffers{}.request_memory);
+  site_.buffers.request_loan = config_.request_buffer - site_.buffers.request_memory;
+  site_.buffers.inline_body = std::min<std::size_t>(site_.buffers.request_memory, http::Buffers{}.inline_body);
   site_.buffers.reply_memory = config_.response_buffer;
   site_.buffers.reply_spool = config_.response_spool;
   site_.buffers.pipeline = static_cast<std::size_t>(config_.pipeline_depth);

@@ -7,7 +7,7 @@ namespace prefork::worker {
 namespace {
 
 constexpr std::size_t kSparesKept = 64;
-constexpr std::size_t kLargestSpare = 128 * 1024;
+constexpr std::size_t kLargestSpare = 512 * 1024;
 
 }  // namespace
 

@@ -187,7 +187,11 @@ void Connection::on_body(std::span<const char> piece) {
   }
   PREFORK_FAULT_POINT("master.collect");
   if (!exchange.body) {
-    const net::Spool::Limits limits{site_.buffers.request_memory, collects() ? ~std::uint64_t{0} : 0};
+    net::Spool::Limits limits{.memory = site_.buffers.request_memory};
+    if (collects()) {
+      limits.file = ~std::uint64_t{0};
+      limits.loan = site_.buffers.request_loan;
+    }
     exchange.body = std::make_unique<net::Spool>(site_.loop, site_.request_spools, limits, [this, &exchange] {
       if (exchange.body->failed()) exchange.body_aborted = true;
       site_.dispatcher.body_arrived(exchange);

@@ -34,10 +34,11 @@ struct Timing {
 };
 
 struct Buffers {
-  std::uint64_t request_memory = 256 * 1024;  // of a collected body, then a file
+  std::uint64_t request_memory = 256 * 1024;  // of a body, then a file or the end of the client's credit
+  std::uint64_t request_loan = 0;  // on top for a collected body, while there is enough for all (net::SpoolBudget)
   std::uint64_t reply_memory = 1024 * 1024;  // of a reply that its reader does not take; also the worker's reply window
   std::uint64_t reply_spool = 64 * 1024 * 1024;  // then so much in a file, for sync applications
-  std::size_t inline_body = 64 * 1024;           // travels with its head
+  std::size_t inline_body = 256 * 1024;          // travels with its head
   std::size_t pipeline = 16;                     // requests of one connection at once
   bool collect = true;                           // sync applications get a request when its body is complete
 };

@@ -37,10 +37,28 @@ Spool::Spool(Loop& loop, SpoolBudget& budget, Limits limits, std::function<void(
 Spool::~Spool() {
   if (job_ != nullptr) job_->owner = nullptr;
   budget_.used -= written_ - read_;
+  budget_.lent -= loan_;
 }
 
 std::uint64_t Spool::in_memory() const {
   return head_bytes_ + tail_.size() + (job_ != nullptr && job_->writing ? job_->bytes.size() : 0);
+}
+
+// Whether so many bytes in memory are within bounds, with what can be borrowed for them.
+bool Spool::fits_memory(std::uint64_t bytes) {
+  if (bytes <= allowance()) return true;
+  const std::uint64_t more = bytes - allowance();
+  if (loan_ + more > limits_.loan || budget_.lent + more > budget_.lendable) return false;
+  loan_ += more;
+  budget_.lent += more;
+  return true;
+}
+
+void Spool::repay() {
+  const std::uint64_t needed = head_bytes_ - std::min(head_bytes_, limits_.memory);
+  if (needed >= loan_) return;
+  budget_.lent -= loan_ - needed;
+  loan_ = needed;
 }
 
 bool Spool::can_spill() const { return !broken_ && written_ - read_ < limits_.file && budget_.used < budget_.limit; }
@@ -49,7 +67,7 @@ void Spool::append(std::span<const char> bytes) {
   if (bytes.empty() || failed_) return;
   size_ += bytes.size();
   const bool straight = tail_.empty() && file_empty();
-  if (straight && (head_bytes_ + bytes.size() <= limits_.memory || !can_spill())) {
+  if (straight && (fits_memory(head_bytes_ + bytes.size()) || !can_spill())) {
     head_.emplace_back(bytes.begin(), bytes.end());
     head_bytes_ += bytes.size();
     return;
@@ -169,6 +187,7 @@ void Spool::lose_all() {
   head_.clear();
   tail_.clear();
   head_offset_ = head_bytes_ = size_ = 0;
+  repay();
 }
 
 // What has been read back takes no disk any more: a reply of any length passes through a file of bounded size.
@@ -192,6 +211,7 @@ void Spool::consume(std::size_t bytes) {
     head_.pop_front();
     head_offset_ = 0;
   }
+  repay();
   if (head_.empty() && size_ != 0) (void)refill();
 }
 

@@ -17,11 +17,14 @@
 
 namespace prefork::net {
 
-// What all spools of a server share: where files go, and how much they may hold together.
+// What all spools of a server share: where files go, how much they may hold together, and the memory that is lent to those that
+// would need a file else.
 struct SpoolBudget {
   std::string directory = "/tmp";
   std::uint64_t limit = std::uint64_t{4} << 30;
   std::uint64_t used = 0;
+  std::uint64_t lendable = 64 << 20;
+  std::uint64_t lent = 0;
   // A file could not be made, written or read; seldom, however often that happens.
   std::function<void(const std::string&)> report;
   Seldom seldom;
@@ -32,6 +35,7 @@ class Spool {
   struct Limits {
     std::uint64_t memory = 256 * 1024;  // before a file is used
     std::uint64_t file = 0;             // of this spool; 0: none is made
+    std::uint64_t loan = 0;             // memory on top, while the budget has it to lend
   };
 
   // `changed` is called from the loop when front() has something again or when bytes have gone to the file; never from within
@@ -46,9 +50,9 @@ class Spool {
   std::uint64_t size() const { return size_; }
   std::uint64_t in_memory() const;
   // More is in memory than should be: stop the source until `changed` is called.
-  bool full() const { return in_memory() > 2 * limits_.memory || stuck(); }
+  bool full() const { return in_memory() > 2 * allowance() || stuck(); }
   // No file can take what is too much for memory: only consuming helps.
-  bool stuck() const { return in_memory() > limits_.memory && !can_spill(); }
+  bool stuck() const { return in_memory() > allowance() && !can_spill(); }
 
   // The file could not be read back: all that waited is lost, and whoever it was for must hear of it.
   bool failed() const { return failed_; }
@@ -61,6 +65,9 @@ class Spool {
   struct File;
   struct Job;
 
+  std::uint64_t allowance() const { return limits_.memory + loan_; }
+  bool fits_memory(std::uint64_t bytes);
+  void repay();
   bool can_spill() const;
   void spill();
   bool refill();
@@ -79,6 +86,7 @@ class Spool {
   std::deque<std::vector<char>> head_;  // oldest bytes
   std::size_t head_offset_ = 0;         // consumed of head_.front()
   std::uint64_t head_bytes_ = 0;
+  std::uint64_t loan_ = 0;  // of the budget's memory
   std::shared_ptr<File> file_;
   std::uint64_t read_ = 0;  // file offsets
   std::uint64_t written_ = 0;

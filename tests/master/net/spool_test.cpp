@@ -182,6 +182,33 @@ TEST_F(SpoolTest, AFullBudgetKeepsOtherSpoolsInMemory) {
   EXPECT_FALSE(second->stuck());
 }
 
+TEST_F(SpoolTest, BorrowsMemoryBeforeAFileIsUsedAndRepaysWhatIsTaken) {
+  Spool spool(loop, budget, {.memory = kMemory, .file = kLarge, .loan = 2 * kMemory}, [] {});
+  append(spool, 3 * kMemory);
+  EXPECT_EQ(spool.in_memory(), 3 * kMemory);
+  EXPECT_EQ(budget.lent, 2 * kMemory);
+  EXPECT_FALSE(spool.full()) << "nothing will be written that would make room";
+  EXPECT_TRUE(take(spool, 3 * kMemory));
+  EXPECT_EQ(budget.lent, 0U);
+  EXPECT_EQ(budget.used, 0U);
+  append(spool, 4 * kMemory);
+  ASSERT_TRUE(until([&] { return budget.used > 0; })) << "more than can be borrowed goes to the file";
+  EXPECT_TRUE(take(spool, 4 * kMemory));
+  EXPECT_EQ(budget.lent, 0U);
+}
+
+TEST_F(SpoolTest, WhoFindsNothingToBorrowUsesAFile) {
+  budget.lendable = 2 * kMemory;
+  auto first = std::make_unique<Spool>(loop, budget, Spool::Limits{kMemory, kLarge, 2 * kMemory}, [] {});
+  first->append(stretch(0, 3 * kMemory));
+  auto second = std::make_unique<Spool>(loop, budget, Spool::Limits{kMemory, kLarge, 2 * kMemory}, [] {});
+  second->append(stretch(0, 2 * kMemory));
+  ASSERT_TRUE(until([&] { return budget.used == 2 * kMemory; }));
+  EXPECT_EQ(budget.lent, 2 * kMemory);
+  first.reset();
+  EXPECT_EQ(budget.lent, 0U) << "given back with its owner";
+}
+
 TEST_F(SpoolTest, WhatIsReadBackTakesNoDisk) {
   auto spool = make();
   append(*spool, 40 * kMemory);
