@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <ctime>
 
+#include "worker/misbehaviour.hpp"
+#include "worker/streaming.hpp"
 #include "worker/whole_reply.hpp"
 
 namespace prefork::worker {
@@ -32,8 +34,8 @@ void EchoApp::handle(Exchange& exchange) {
     sleep_for(rest);
     return send_whole(exchange, 200, "slept");
   }
-  if (starts(path, "/bad/", rest)) return misbehaving_.handle(exchange);
-  streaming_.handle(exchange);
+  if (starts(path, "/bad/", rest)) return misbehave(exchange, rest);
+  answer_streaming(exchange);
 }
 
 }  // namespace prefork::worker

@@ -1,4 +1,4 @@
-#include "worker/misbehaving_app.hpp"
+#include "worker/misbehaviour.hpp"
 
 #include <unistd.h>
 
@@ -32,9 +32,7 @@ void garbage(Exchange& exchange, bool everywhere) {
 
 }  // namespace
 
-void MisbehavingApp::handle(Exchange& exchange) {
-  std::string_view kind;
-  (void)starts(path_of(exchange), "/bad/", kind);
+void misbehave(Exchange& exchange, std::string_view kind) {
   const wire::ReplyField ten[] = {{"Content-Length", "10", Name::ContentLength}};
   if (kind == "kill") ::raise(SIGKILL);
   if (kind == "exit") ::_exit(7);

@@ -1,4 +1,4 @@
-#include "worker/stream_app.hpp"
+#include "worker/streaming.hpp"
 
 #include <algorithm>
 #include <vector>
@@ -12,8 +12,7 @@ using wire::Name;
 
 constexpr std::size_t kLetters = 26;
 
-// The bytes that /len and /chunks answer: the letters in turn, so that a client can check every one by its offset. Cut from a
-// block that is made once: what a reply costs is its way, not its making.
+// Cut from a block that is made once: what a reply costs is its way, not its making.
 std::span<const std::byte> letters(std::uint64_t offset, std::size_t size) {
   thread_local std::vector<std::byte> block;
   for (auto i = block.size(); i < size + kLetters; ++i) block.push_back(static_cast<std::byte>('a' + i % kLetters));
@@ -78,7 +77,7 @@ void count(Exchange& exchange) {
 
 }  // namespace
 
-void StreamApp::handle(Exchange& exchange) {
+void answer_streaming(Exchange& exchange) {
   const auto path = path_of(exchange);
   std::string_view rest;
   if (path == "/echo") return echo(exchange);
