@@ -26,14 +26,13 @@ PyRef block_bytes(PyObject* block, Blocks allowed) {
   if (PyBytes_Check(block)) return PyRef::borrow(block);
   if (allowed == Blocks::Any) {
     if (PyUnicode_Check(block)) return PyRef::steal(PyUnicode_AsUTF8String(block));
-    if (PyByteArray_Check(block) || PyMemoryView_Check(block)) return PyRef::steal(PyBytes_FromObject(block));
+    if (is_bytes_like(block)) return PyRef::steal(PyBytes_FromObject(block));
   }
   PyErr_Format(PyExc_TypeError, "the application's body must be made of %s, not %.100s",
                allowed == Blocks::Any ? "bytes or str" : "bytes", Py_TYPE(block)->tp_name);
   return {};
 }
 
-// close() of what the application returned: once, whatever happened before, and without an error set.
 void close_iterable(PyObject* result, const wire::RequestView& request) {
   static PyObject* const kClose = interned("close");
   const PyRef close = PyRef::steal(PyObject_GetAttr(result, kClose));
@@ -47,7 +46,6 @@ void close_iterable(PyObject* result, const wire::RequestView& request) {
   if (!done) log_error("Exception in close() after " + describe(request));
 }
 
-// The end of a body of which every block was handed over. False: the Python error is set.
 bool conclude(Reply& reply) {
   switch (reply.end()) {
     case Reply::Ended::Whole:
@@ -125,8 +123,7 @@ bool answer_blocks(Reply& reply, PyObject* result, Blocks allowed) {
   return conclude(reply);
 }
 
-// The error that is set ends the request, but never the worker: SystemExit and KeyboardInterrupt too are an application's bug here,
-// unless the worker was told to quit.
+// SystemExit and KeyboardInterrupt too are an application's bug here, unless the worker was told to quit.
 void fail_reply(Reply& reply) {
   worker::Exchange& exchange = reply.exchange();
   if (reply.gone() && PyErr_ExceptionMatches(PyExc_OSError) != 0)

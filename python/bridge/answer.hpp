@@ -1,6 +1,7 @@
 // What an application on a thread returns, sent as the body of its reply: all there, or block by block from an iterable. GIL held.
 #pragma once
 
+#include "python/bridge/bytes.hpp"
 #include "python/bridge/ref.hpp"
 #include "python/bridge/reply.hpp"
 
@@ -11,6 +12,9 @@ enum class Blocks { Bytes, Any };
 
 // list and tuple only, besides bytes: their blocks are all there, so they may go together, and their length is known.
 inline bool is_sequence(PyObject* result) { return PyList_CheckExact(result) || PyTuple_CheckExact(result); }
+
+// What Blocks::Any allows for one.
+inline bool is_block(PyObject* object) { return PyUnicode_Check(object) || is_bytes_like(object); }
 
 // A block as a bytes object, a new one only when it is converted. Empty with the error set.
 PyRef block_bytes(PyObject* block, Blocks allowed);

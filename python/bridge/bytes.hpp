@@ -25,6 +25,11 @@ inline std::span<const std::byte> bytes_of(PyObject* bytes) {
           static_cast<std::size_t>(PyBytes_GET_SIZE(bytes))};
 }
 
+// What applications may give where bytes are wanted.
+inline bool is_bytes_like(PyObject* object) {
+  return PyBytes_Check(object) || PyByteArray_Check(object) || PyMemoryView_Check(object);
+}
+
 // The characters of a str that has latin-1 characters only, in place; false when it has others. Any str that was made by the
 // interpreter is "ready" (3.12 has no other kind).
 [[nodiscard]] inline bool latin1_view(PyObject* text, std::string_view& view) {

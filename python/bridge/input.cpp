@@ -43,10 +43,14 @@ Input::Piece Input::fetch() {
   return Piece::Data;
 }
 
-PyRef Input::take(std::size_t count) {
-  PyRef bytes = new_bytes(wire::as_text(piece_.first(count)));
+void Input::pass(std::size_t count) {
   piece_ = piece_.subspan(count);
   if (left_ != wire::kUnknownLength) left_ -= std::min<std::uint64_t>(left_, count);
+}
+
+PyRef Input::take(std::size_t count) {
+  PyRef bytes = new_bytes(wire::as_text(piece_.first(count)));
+  pass(count);
   return bytes;
 }
 
@@ -83,9 +87,8 @@ PyRef Input::gather(Py_ssize_t size) {
       if (_PyBytes_Resize(&bytes, static_cast<Py_ssize_t>(room)) != 0) return {};
     }
     std::memcpy(PyBytes_AS_STRING(bytes) + have, piece_.data(), count);
-    piece_ = piece_.subspan(count);
+    pass(count);
     have += count;
-    if (known) left_ -= std::min(left_, count);
   }
   if (bytes != nullptr && have != room && _PyBytes_Resize(&bytes, static_cast<Py_ssize_t>(have)) != 0) return {};
   return PyRef::steal(bytes);
@@ -104,8 +107,7 @@ PyRef Input::readline(Py_ssize_t size) {
         found != nullptr ? static_cast<std::size_t>(static_cast<const std::byte*>(found) - piece_.data()) + 1 : look;
     if (line.empty() && (found != nullptr || count == most)) return take(count);
     line.append(wire::as_text(piece_.first(count)));
-    piece_ = piece_.subspan(count);
-    if (left_ != wire::kUnknownLength) left_ -= std::min<std::uint64_t>(left_, count);
+    pass(count);
     if (found != nullptr) break;
   }
   return new_bytes(line);
@@ -132,8 +134,7 @@ Py_ssize_t Input::readinto(std::span<std::byte> room) {
   if (got != Piece::Data) return got == Piece::End ? 0 : -1;
   const auto count = std::min(piece_.size(), room.size());
   std::memcpy(room.data(), piece_.data(), count);
-  piece_ = piece_.subspan(count);
-  if (left_ != wire::kUnknownLength) left_ -= std::min<std::uint64_t>(left_, count);
+  pass(count);
   return static_cast<Py_ssize_t>(count);
 }
 

@@ -30,8 +30,9 @@ class Input {
   // Sees to it that piece_ has something.
   Piece fetch();
   PyRef gather(Py_ssize_t size);
-  // The first bytes of piece_, which has them.
+  // The first bytes of piece_, which has them: given out, or only counted.
   PyRef take(std::size_t count);
+  void pass(std::size_t count);
 
   worker::Exchange* exchange_ = nullptr;
   std::span<const std::byte> piece_;

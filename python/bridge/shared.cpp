@@ -171,7 +171,7 @@ PyGetSetDef kValueAttributes[] = {
 PyMethodDef kValueMethods[] = {
     {"get", fast(get), METH_FASTCALL, "get(default=None): the bytes, as one set() left them"},
     {"read", read, METH_NOARGS, "read(): (bytes, version); (None, 0) before the first set()"},
-    {"set", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(set)), METH_VARARGS | METH_KEYWORDS,
+    {"set", with_keywords(set), METH_VARARGS | METH_KEYWORDS,
      "set(data, version=None): the new version. With a version: None, and nothing is set, when it has moved on"},
     {nullptr, nullptr, 0, nullptr},
 };
@@ -231,7 +231,7 @@ PyObject* value(PyObject*, PyObject* args, PyObject* options) {
 
 PyMethodDef kFunctions[] = {
     {"counter", counter, METH_VARARGS, "counter(name): the Counter of that name, 0 when it is new"},
-    {"value", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(value)), METH_VARARGS | METH_KEYWORDS,
+    {"value", with_keywords(value), METH_VARARGS | METH_KEYWORDS,
      "value(name, size=256): the Value of that name, for as many bytes at most"},
     {nullptr, nullptr, 0, nullptr},
 };

@@ -33,6 +33,17 @@ PyCFunction fast(PyObject* (*function)(PyObject*, PyObject* const*, Py_ssize_t, 
   return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
 }
 
+// A METH_VARARGS | METH_KEYWORDS function, likewise.
+inline PyCFunction with_keywords(PyCFunctionWithKeywords function) {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
+}
+
+// tp_iter, am_aiter or am_await of what is its own iterator.
+inline PyObject* itself(PyObject* self) {
+  Py_INCREF(self);
+  return self;
+}
+
 // For objects without Python references of their own: the memory, then the reference that an instance has to its heap type.
 inline void plain_dealloc(PyObject* self) {
   PyTypeObject* const type = Py_TYPE(self);

@@ -56,9 +56,4 @@ void raise_arguments(PyObject* args) {
   }
 }
 
-PyObject* itself(PyObject* self) {
-  Py_INCREF(self);
-  return self;
-}
-
 }  // namespace prefork::bridge::asgi

@@ -24,9 +24,6 @@ PyObject* yielded(PySendResult sent, PyObject* result);
 // Sets the error that the arguments of throw() name, in any of its three ways.
 void raise_arguments(PyObject* args);
 
-// am_await and tp_iter.
-PyObject* itself(PyObject* self);
-
 // tp_iternext and send() of a type with this step (am_send). None is the end without an error, as iterators say it.
 template <PySendResult (*step)(PyObject*, PyObject*, PyObject**)>
 PyObject* next_by(PyObject* self) {
@@ -42,6 +39,18 @@ PyObject* send_by(PyObject* self, PyObject* value) {
   PyObject* result = nullptr;
   const auto sent = step(self, value, &result);
   return yielded(sent, result);
+}
+
+// tp_methods of a coroutine.
+template <PySendResult (*step)(PyObject*, PyObject*, PyObject**), PyCFunction throw_method, PyCFunction close_method>
+PyMethodDef* coroutine_methods() {
+  static PyMethodDef methods[] = {
+      {"send", send_by<step>, METH_O, nullptr},
+      {"throw", throw_method, METH_VARARGS, nullptr},
+      {"close", close_method, METH_NOARGS, nullptr},
+      {nullptr, nullptr, 0, nullptr},
+  };
+  return methods;
 }
 
 }  // namespace prefork::bridge::asgi

@@ -171,12 +171,6 @@ void dealloc(PyObject* self) {
   plain_dealloc(self);
 }
 
-PyMethodDef kMethods[] = {
-    {"send", send_by<step>, METH_O, nullptr},
-    {"throw", throw_method, METH_VARARGS, nullptr},
-    {"close", close_method, METH_NOARGS, nullptr},
-    {nullptr, nullptr, 0, nullptr},
-};
 PyType_Slot kSlots[] = {
     {Py_tp_dealloc, slot(dealloc)},
     {Py_am_await, slot(itself)},
@@ -186,7 +180,7 @@ PyType_Slot kSlots[] = {
     {Py_am_send, slot(step)},
 #endif
     {Py_tp_getattro, slot(get_attribute)},
-    {Py_tp_methods, kMethods},
+    {Py_tp_methods, coroutine_methods<step, throw_method, close_method>()},
     {0, nullptr},
 };
 PyType_Spec kSpec{"prefork.Driver", sizeof(Driver), 0, Py_TPFLAGS_DEFAULT, kSlots};

@@ -103,13 +103,6 @@ void operation_dealloc(PyObject* self) {
   plain_dealloc(self);
 }
 
-PyMethodDef kOperationMethods[] = {
-    {"send", send_by<step>, METH_O, nullptr},
-    {"throw", throw_method, METH_VARARGS, nullptr},
-    {"close", close_method, METH_NOARGS, nullptr},
-    {nullptr, nullptr, 0, nullptr},
-};
-
 PyType_Slot kOperationSlots[] = {
     {Py_tp_dealloc, slot(operation_dealloc)},
     {Py_am_await, slot(itself)},
@@ -118,7 +111,7 @@ PyType_Slot kOperationSlots[] = {
 #if PY_VERSION_HEX >= 0x030A0000
     {Py_am_send, slot(step)},
 #endif
-    {Py_tp_methods, kOperationMethods},
+    {Py_tp_methods, coroutine_methods<step, throw_method, close_method>()},
     {0, nullptr},
 };
 PyType_Spec kOperationSpec{"prefork.Operation", sizeof(Operation), 0, Py_TPFLAGS_DEFAULT, kOperationSlots};

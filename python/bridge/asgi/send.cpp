@@ -84,7 +84,7 @@ bool ResponseWriter::expect_body(const char* type) {
 bool ResponseWriter::take_bytes(PyObject* body) {
   body_ = PyBytes_CheckExact(body) ? PyRef::borrow(body) : PyRef{};
   if (!body_) {
-    if (!PyBytes_Check(body) && !PyByteArray_Check(body) && !PyMemoryView_Check(body)) {
+    if (!is_bytes_like(body)) {
       PyErr_Format(PyExc_TypeError, "a body must be bytes, not %.100s", Py_TYPE(body)->tp_name);
       return false;
     }

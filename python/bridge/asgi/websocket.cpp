@@ -201,8 +201,7 @@ bool WebSocket::take_data(PyObject* message) {
     PyErr_SetString(PyExc_ValueError, "websocket.send must have either text or bytes");
     return false;
   }
-  if (text != nullptr ? !PyUnicode_Check(text)
-                      : !PyBytes_Check(bytes) && !PyByteArray_Check(bytes) && !PyMemoryView_Check(bytes)) {
+  if (text != nullptr ? !PyUnicode_Check(text) : !is_bytes_like(bytes)) {
     PyErr_Format(PyExc_TypeError, "websocket.send: %s, not %.100s",
                  text != nullptr ? "text must be a str" : "bytes must be bytes",
                  Py_TYPE(text != nullptr ? text : bytes)->tp_name);

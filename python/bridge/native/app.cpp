@@ -12,10 +12,6 @@ namespace {
 
 constexpr std::size_t kIdleKits = 64;
 
-bool is_text_or_bytes(PyObject* object) {
-  return PyBytes_Check(object) || PyUnicode_Check(object) || PyByteArray_Check(object) || PyMemoryView_Check(object);
-}
-
 // Iterating a mapping gives its keys: nobody means that to be a body.
 bool refuse_mapping(PyObject* result) {
   PyErr_Format(PyExc_TypeError, "the application must return bytes, str, an iterable of them or None, not %.100s",
@@ -64,7 +60,7 @@ void App::call(Kit& kit) {
 
 bool App::answer(ThreadPort& port, PyObject* result) {
   if (result == Py_None) return (port.started() || port.begin_head()) && conclude(port);
-  if (is_text_or_bytes(result)) {
+  if (is_block(result)) {
     if (PyUnicode_Check(result) && !port.started() && !announce_text(port.fields())) return false;
     const PyRef body = block_bytes(result, Blocks::Any);
     if (!body || (!port.started() && !port.begin_head())) return false;

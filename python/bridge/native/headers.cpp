@@ -150,8 +150,7 @@ void dealloc(PyObject* self) {
 }
 
 PyMethodDef kMethods[] = {
-    {"get", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(get)), METH_VARARGS | METH_KEYWORDS,
-     "get(name, default=None): the first value of that name"},
+    {"get", with_keywords(get), METH_VARARGS | METH_KEYWORDS, "get(name, default=None): the first value of that name"},
     {"get_all", get_all, METH_O, "get_all(name): a list of the values of that name"},
     {"keys", keys, METH_NOARGS, "a list of the names, each once"},
     {"values", values, METH_NOARGS, "a list of all values"},

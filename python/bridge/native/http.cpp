@@ -129,7 +129,7 @@ PyRef Http::on_returned(PyObject* result) {
     (void)send_whole({});
     return {};
   }
-  if (PyBytes_Check(result) || PyUnicode_Check(result) || PyByteArray_Check(result) || PyMemoryView_Check(result)) {
+  if (is_block(result)) {
     if (gone_) return {};
     if (response_.pending()) return stream_iterable(*this, result);
     PyRef bytes = block_bytes(result, Blocks::Any);

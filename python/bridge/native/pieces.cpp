@@ -32,11 +32,6 @@ PyObject* async_next(PyObject* self) {
   return port != nullptr ? port->next_piece().release() : nullptr;
 }
 
-PyObject* itself(PyObject* self) {
-  Py_INCREF(self);
-  return self;
-}
-
 void dealloc(PyObject* self) {
   Py_DECREF(reinterpret_cast<Pieces*>(self)->request);
   plain_dealloc(self);

@@ -120,7 +120,7 @@ PyGetSetDef kAttributes[] = {
 PyMethodDef kMethods[] = {
     {"header", fast(header), METH_FASTCALL, "header(name, value): adds a header"},
     {"write", write, METH_O, "write(piece): sends a piece of the body; in an async application to be awaited"},
-    {"file", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(file)), METH_VARARGS | METH_KEYWORDS,
+    {"file", with_keywords(file), METH_VARARGS | METH_KEYWORDS,
      "file(path_or_file, offset=0, length=None): the body is a file's, which the server sends itself"},
     {nullptr, nullptr, 0, nullptr},
 };

@@ -189,10 +189,6 @@ PyObject* whole_body(PyObject* self, PyObject* args, PyObject* options) {
   return http_of(self).body().release();
 }
 
-PyObject* itself(PyObject* self) {
-  Py_INCREF(self);
-  return self;
-}
 PyObject* next_piece(PyObject* self) { return http_of(self).next_piece().release(); }
 
 PyMethodDef kProtocolMethods[] = {
