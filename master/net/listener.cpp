@@ -17,6 +17,7 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "master/net/unix_address.hpp"
 #include "shm/fault.hpp"
 
 namespace prefork::net {
@@ -77,30 +78,25 @@ void describe(BoundSocket& socket) {
 }
 
 // A file that nobody listens on any more is taken away; one that somebody answers on is not ours to take.
-void clear_stale_socket(const std::string& path, const sockaddr_un& address) {
+void clear_stale_socket(const std::string& path, const UnixAddress& address) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) != 0) return;
   if (!S_ISSOCK(status.st_mode)) fail(EEXIST, "cannot listen at unix:" + path + ", which is no socket");
   const auto probe = open_socket(AF_UNIX, "probing unix:" + path);
-  if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 || errno == EAGAIN) {
+  if (::connect(probe.get(), address.get(), address.length) == 0 || errno == EAGAIN)
     fail(EADDRINUSE, "cannot listen at unix:" + path);
-  }
   ::unlink(path.c_str());
 }
 
 BoundSocket bind_unix(const BindAddress& where, int backlog, int mask) {
   const bool abstract = where.kind == BindAddress::Kind::AbstractUnix;
   BoundSocket socket;
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (where.path.size() + 1 > sizeof address.sun_path) fail(ENAMETOOLONG, "cannot listen at " + where.text());
-  std::memcpy(address.sun_path + (abstract ? 1 : 0), where.path.data(), where.path.size());
-  const auto length = abstract ? static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + where.path.size())
-                               : static_cast<socklen_t>(sizeof address);
-  if (!abstract) clear_stale_socket(where.path, address);
+  const auto address = unix_address(where.path, abstract);
+  if (!address) fail(ENAMETOOLONG, "cannot listen at " + where.text());
+  if (!abstract) clear_stale_socket(where.path, *address);
   socket.fd = open_socket(AF_UNIX, "cannot listen at " + where.text());
   const auto before = ::umask(static_cast<mode_t>(mask));
-  const int bound = ::bind(socket.fd.get(), reinterpret_cast<const sockaddr*>(&address), length);
+  const int bound = ::bind(socket.fd.get(), address->get(), address->length);
   const int error = errno;
   ::umask(before);
   if (bound != 0) fail(error, "cannot listen at " + where.text());

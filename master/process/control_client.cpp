@@ -4,18 +4,17 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <stdexcept>
 #include <string>
 #include <system_error>
 
+#include "master/net/unix_address.hpp"
 #include "master/process/control_socket.hpp"
 #include "master/process/pidfile.hpp"
 
@@ -26,13 +25,10 @@ using Verb = ControlCommand::Verb;
 using Clock = std::chrono::steady_clock;
 
 shm::UniqueFd connect_to(const std::string& name, bool abstract) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (name.size() + 1 > sizeof address.sun_path) throw std::runtime_error(name + " is too long for a socket's name");
-  std::memcpy(address.sun_path + (abstract ? 1 : 0), name.data(), name.size());
-  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  const auto address = net::unix_address(name, abstract);
+  if (!address) throw std::runtime_error(name + " is too long for a socket's name");
   shm::UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), length) != 0) {
+  if (!fd || ::connect(fd.get(), address->get(), address->length) != 0) {
     throw std::system_error(errno, std::system_category(), "no server answers at " + name);
   }
   return fd;

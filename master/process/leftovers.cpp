@@ -4,19 +4,19 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
-#include <cstring>
 #include <ctime>
 #include <filesystem>
 #include <vector>
 
+#include "master/net/unix_address.hpp"
 #include "master/process/pidfile.hpp"
 #include "master/process/title.hpp"
 
@@ -40,13 +40,9 @@ bool unchanged(const File& file) {
 
 // The successor of an upgrade may listen on the dead master's socket.
 bool nobody_answers(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) return false;
-  std::memcpy(address.sun_path, path.data(), path.size());
+  const auto address = net::unix_address(path);
   const shm::UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  return probe && ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 &&
-         errno == ECONNREFUSED;
+  return address && probe && ::connect(probe.get(), address->get(), address->length) != 0 && errno == ECONNREFUSED;
 }
 
 void remove_if_left(const File& file, int master) {

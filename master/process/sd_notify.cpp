@@ -2,18 +2,16 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <cstddef>
 #include <cstdlib>
-#include <cstring>
 #include <ctime>
 #include <stdexcept>
 
+#include "master/net/unix_address.hpp"
 #include "shm/fd.hpp"
 
 namespace prefork::process {
@@ -70,17 +68,14 @@ std::string Notifier::with_status(std::string_view word, std::string_view status
 
 int Notifier::send(std::string_view message) const {
   if (socket_.empty() || message.empty()) return 0;
-  sockaddr_un name{};
-  if (socket_.size() >= sizeof name.sun_path) return ENAMETOOLONG;
-  if (socket_.front() != '@' && socket_.front() != '/') return EAFNOSUPPORT;
-  name.sun_family = AF_UNIX;
-  std::memcpy(name.sun_path, socket_.data(), socket_.size());
-  if (socket_.front() == '@') name.sun_path[0] = '\0';
+  const bool abstract = socket_.front() == '@';
+  if (!abstract && socket_.front() != '/') return EAFNOSUPPORT;
+  const auto address = net::unix_address(std::string_view(socket_).substr(abstract ? 1 : 0), abstract);
+  if (!address) return ENAMETOOLONG;
   const shm::UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!fd) return errno;
-  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + socket_.size());
-  const ssize_t sent = sendto(fd.get(), message.data(), message.size(), MSG_NOSIGNAL | MSG_DONTWAIT,
-                              reinterpret_cast<const sockaddr*>(&name), length);
+  const ssize_t sent =
+      sendto(fd.get(), message.data(), message.size(), MSG_NOSIGNAL | MSG_DONTWAIT, address->get(), address->length);
   return sent < 0 ? errno : 0;
 }
 

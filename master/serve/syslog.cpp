@@ -5,7 +5,6 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include <algorithm>
 #include <array>
@@ -17,6 +16,8 @@
 #include <system_error>
 #include <vector>
 
+#include "master/http/characters.hpp"
+#include "master/net/unix_address.hpp"
 #include "shm/fd.hpp"
 
 namespace prefork::serve {
@@ -91,16 +92,12 @@ std::vector<Endpoint> resolve_host(const SyslogAddress& address, int type) {
 }
 
 Endpoint unix_endpoint(const std::string& path, int type) {
-  sockaddr_un name{};
-  if (path.empty() || path.size() >= sizeof name.sun_path) {
-    throw std::system_error(ENAMETOOLONG, std::generic_category(), "syslog: " + path);
-  }
-  name.sun_family = AF_UNIX;
-  std::memcpy(name.sun_path, path.c_str(), path.size() + 1);
+  const auto address = net::unix_address(path);
+  if (!address || path.empty()) throw std::system_error(ENAMETOOLONG, std::generic_category(), "syslog: " + path);
   Endpoint endpoint;
   endpoint.type = type;
-  endpoint.length = sizeof name;
-  std::memcpy(&endpoint.address, &name, sizeof name);
+  endpoint.length = address->length;
+  std::memcpy(&endpoint.address, &address->name, sizeof address->name);
   return endpoint;
 }
 
