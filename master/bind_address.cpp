@@ -4,6 +4,8 @@
 #include <cctype>
 #include <charconv>
 
+#include "master/http/characters.hpp"
+
 namespace prefork {
 namespace {
 
@@ -17,12 +19,6 @@ std::optional<unsigned> parse_number(std::string_view digits, unsigned highest) 
 bool is_host_name(std::string_view host) {
   return std::all_of(host.begin(), host.end(),
                      [](unsigned char c) { return std::isalnum(c) || c == '.' || c == '-' || c == '_'; });
-}
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return result;
 }
 
 std::optional<BindAddress> parse_unix(std::string_view path) {
@@ -55,14 +51,14 @@ std::optional<BindAddress> parse_tcp(std::string_view text, std::uint16_t defaul
     if (host.find_first_not_of("0123456789abcdefABCDEF:.%") != std::string_view::npos &&
         host.find('%') == std::string_view::npos)
       return std::nullopt;
-    address.host = lower(host);
+    address.host = http::lowered(host);
     port = text.substr(close + 1);
     if (!port.empty() && !port.starts_with(':')) return std::nullopt;
   } else {
     const auto colon = text.find(':');
     const auto host = text.substr(0, colon);
     if (!is_host_name(host) || (host.empty() && colon == std::string_view::npos)) return std::nullopt;
-    address.host = lower(host);
+    address.host = http::lowered(host);
     if (colon != std::string_view::npos) port = text.substr(colon);
   }
   if (port.empty()) {

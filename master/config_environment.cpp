@@ -5,6 +5,7 @@
 #include <cctype>
 
 #include "master/config_sources.hpp"
+#include "master/http/characters.hpp"
 
 namespace prefork {
 namespace {
@@ -62,9 +63,7 @@ std::vector<Assignment> platform_variables(const Environment& environment) {
     take("FORWARDED_ALLOW_IPS", "forwarded_allow_ips", *proxies);
   if (const auto* sendfile = find_variable(environment, "SENDFILE")) {
     // gunicorn's rule: these four words are yes, anything else is no.
-    std::string word = *sendfile;
-    std::transform(word.begin(), word.end(), word.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    const std::string word = http::lowered(*sendfile);
     take("SENDFILE", "sendfile", word == "y" || word == "1" || word == "yes" || word == "true" ? "true" : "false");
   }
   if (const auto* script = find_variable(environment, "SCRIPT_NAME")) take("SCRIPT_NAME", "root_path", *script);

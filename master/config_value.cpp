@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <limits>
 
+#include "master/http/characters.hpp"
+
 namespace prefork {
 namespace {
 
@@ -17,13 +19,8 @@ std::string trimmed(std::string_view text) {
   return std::string(text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1));
 }
 
-std::string lower(std::string text) {
-  for (char& c : text) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-  return text;
-}
-
 std::optional<bool> parse_bool(const std::string& text) {
-  const std::string word = lower(trimmed(text));
+  const std::string word = http::lowered(trimmed(text));
   for (const char* yes : {"true", "1", "yes", "y", "on"})
     if (word == yes) return true;
   for (const char* no : {"false", "0", "no", "n", "off"})
@@ -33,7 +30,7 @@ std::optional<bool> parse_bool(const std::string& text) {
 
 // Decimal, 0x, 0o and 0b as Python writes them; for modes also 0022 as a shell does.
 std::optional<long long> parse_integer(std::string text, bool leading_zero_is_octal) {
-  text = lower(trimmed(text));
+  text = http::lowered(trimmed(text));
   std::erase(text, '_');
   const bool negative = text.starts_with('-');
   std::string_view digits(text);
@@ -66,7 +63,7 @@ std::optional<double> parse_decimal(std::string_view text) {
 
 // Microseconds of "1.5", "200ms", "2m"; a bare number counts `unit` microseconds each.
 std::optional<std::int64_t> parse_duration(const std::string& given, double unit) {
-  const std::string word = lower(trimmed(given));
+  const std::string word = http::lowered(trimmed(given));
   std::string_view text(word);
   static constexpr struct {
     std::string_view suffix;
@@ -85,7 +82,7 @@ std::optional<std::int64_t> parse_duration(const std::string& given, double unit
 
 // Bytes of "65536", "64K", "64KiB", "1.5m".
 std::optional<std::uint64_t> parse_size(const std::string& given) {
-  const std::string word = lower(trimmed(given));
+  const std::string word = http::lowered(trimmed(given));
   std::string_view text(word);
   if (text.ends_with("ib"))
     text.remove_suffix(2);
@@ -133,7 +130,8 @@ class Assigner {
   }
 
   bool operator()(int Config::*field) {
-    if (setting_.shape == Shape::Workers && value_.kind == Kind::Text && lower(trimmed(value_.text)) == "auto") {
+    if (setting_.shape == Shape::Workers && value_.kind == Kind::Text &&
+        http::lowered(trimmed(value_.text)) == "auto") {
       config_.*field = 0;  // resolved once everything is read
       return true;
     }
@@ -233,7 +231,7 @@ class Assigner {
   }
 
   bool choose(std::string& text) {
-    text = lower(text);
+    text = http::lowered(text);
     for (const std::string& synonym : split_words(setting_.synonyms, '|')) {
       const auto equals = synonym.find('=');
       if (text == synonym.substr(0, equals)) text = synonym.substr(equals + 1);

@@ -2,19 +2,10 @@
 
 #include <algorithm>
 
+#include "shm/wire/characters.hpp"
+
 namespace prefork::dispatch {
 namespace {
-
-bool same_name(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
-}
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
 
 // The value of one cookie in a Cookie field (RFC 6265 4.2).
 std::string_view cookie_in(std::string_view field, std::string_view name) {
@@ -22,8 +13,8 @@ std::string_view cookie_in(std::string_view field, std::string_view name) {
     const auto pair = field.substr(0, field.find(';'));
     field.remove_prefix(std::min(field.size(), pair.size() + 1));
     const auto equals = pair.find('=');
-    if (equals != std::string_view::npos && trimmed(pair.substr(0, equals)) == name)
-      return trimmed(pair.substr(equals + 1));
+    if (equals != std::string_view::npos && wire::trim(pair.substr(0, equals)) == name)
+      return wire::trim(pair.substr(equals + 1));
   }
   return {};
 }
@@ -63,7 +54,7 @@ std::string_view StickyRule::key_of(const http::Exchange& exchange) const {
       const auto value = cookie_in(request.text(field.value), name_);
       if (!value.empty()) return value;
     } else if (id_ != wire::Name::Unknown ? field.name_id == static_cast<std::uint16_t>(id_)
-                                          : field.name_id == 0 && same_name(request.name(field), name_)) {
+                                          : field.name_id == 0 && wire::same_name(request.name(field), name_)) {
       return request.text(field.value);
     }
   }

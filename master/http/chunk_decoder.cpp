@@ -10,12 +10,6 @@ namespace {
 
 constexpr std::uint64_t kLongestChunk = ~std::uint64_t{0} >> 1;
 
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char low = lower(c);
-  return low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
-}
-
 }  // namespace
 
 bool ChunkDecoder::refuse(std::uint16_t status, const char* reason) {

@@ -3,14 +3,10 @@
 #include <algorithm>
 #include <charconv>
 
+#include "master/http/characters.hpp"
+
 namespace prefork::http {
 namespace {
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
 
 std::optional<std::uint16_t> parse_port(std::string_view text) {
   std::uint16_t port = 0;
@@ -37,7 +33,7 @@ std::string_view pick(std::string_view list, unsigned nth) {
     rest = rest.substr(0, comma);
   }
   const auto comma = rest.rfind(',');
-  return trimmed(comma == std::string_view::npos ? rest : rest.substr(comma + 1));
+  return trim(comma == std::string_view::npos ? rest : rest.substr(comma + 1));
 }
 
 // Hands out the client candidates, the nearest first, and stops at the client.
@@ -104,7 +100,7 @@ void walk_x_forwarded_for(const FieldList& fields, ClientWalk& walk) {
     if (field.id != wire::Name::XForwardedFor) continue;
     for (std::string_view rest = field.value;;) {
       const auto comma = rest.rfind(',');
-      if (!walk.take(trimmed(comma == std::string_view::npos ? rest : rest.substr(comma + 1)))) return;
+      if (!walk.take(trim(comma == std::string_view::npos ? rest : rest.substr(comma + 1)))) return;
       if (comma == std::string_view::npos) break;
       rest = rest.substr(0, comma);
     }
@@ -227,9 +223,7 @@ ForwardedPolicy::ForwardedPolicy(TrustList trusted_peers, unsigned hops, bool ap
                                  const std::map<std::string, std::string>& secure_scheme_headers)
     : trusted(std::move(trusted_peers)), trusted_hops(hops), apply(apply_client) {
   for (const auto& [name, value] : secure_scheme_headers) {
-    std::string lower(name);
-    std::transform(lower.begin(), lower.end(), lower.begin(), ascii_lower);
-    scheme_fields.push_back({wire::find_name(lower), lower, value});
+    scheme_fields.push_back({wire::find_name(name), lowered(name), value});
   }
 }
 

@@ -7,12 +7,6 @@
 namespace prefork::http {
 namespace {
 
-constexpr int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char low = static_cast<char>(c | 0x20);
-  return low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
-}
-
 // RFC 3986 3.2.2: unreserved, sub-delims and escapes. An underscore is allowed although no DNS host name has one.
 constexpr auto kRegName = [] {
   std::array<bool, 256> table{};

@@ -13,12 +13,6 @@ namespace {
 constexpr std::string_view kOurs = "queue, service, worker, generation, request-id, client";
 constexpr std::uint32_t kWidest = 1000;
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), http::ascii_lower);
-  return out;
-}
-
 }  // namespace
 
 AccessFormat::AccessFormat(std::string_view format) : format_(format) { parse(); }
@@ -109,7 +103,7 @@ AccessFormat::Instruction AccessFormat::atom(std::string_view key) {
   };
   const auto close = key.rfind('}');
   if (key.starts_with('{') && close != std::string_view::npos && close + 2 == key.size()) {
-    return braced_atom(key, lower(key.substr(1, close - 1)), http::ascii_lower(key.back()));
+    return braced_atom(key, http::lowered(key.substr(1, close - 1)), http::lower(key.back()));
   }
   if (key == "f") return field("referer");
   if (key == "a") return field("user-agent");
@@ -200,7 +194,7 @@ AccessFormat::Instruction AccessFormat::environ_atom(const std::string& name) {
 
 std::string environ_carrier(std::string_view name) {
   std::string field(http::kEnvironCarrier);
-  for (const char c : name) field += http::is_token({&c, 1}) ? http::ascii_lower(c) : '_';
+  for (const char c : name) field += http::is_token({&c, 1}) ? http::lower(c) : '_';
   return field;
 }
 

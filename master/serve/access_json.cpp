@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "master/http/characters.hpp"
 #include "master/serve/json_text.hpp"
 
 namespace prefork::serve {

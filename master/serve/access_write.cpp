@@ -3,6 +3,7 @@
 #include <charconv>
 #include <ctime>
 
+#include "master/http/characters.hpp"
 #include "master/http/utf8.hpp"
 #include "master/serve/access_format.hpp"
 

@@ -2,6 +2,7 @@
 #include <array>
 #include <cstdint>
 
+#include "master/http/characters.hpp"
 #include "master/http/utf8.hpp"
 #include "master/serve/access_format.hpp"
 

@@ -3,15 +3,11 @@
 #include <algorithm>
 #include <charconv>
 
+#include "master/http/characters.hpp"
 #include "master/http/field_list.hpp"
 
 namespace prefork::serve {
 namespace {
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), http::ascii_lower);
-  return text;
-}
 
 // A client that is known has an address, and then the server has one too: what the client asked for, not the socket's path.
 void leave_unix_socket(wire::RequestBuilder& request, std::uint16_t port) {
@@ -33,7 +29,7 @@ std::size_t index(wire::Name name) { return static_cast<std::size_t>(name); }
 ClientFacts::ClientFacts(const Config& config)
     : policy_(http::TrustList(config.forwarded_allow_ips), static_cast<unsigned>(config.trusted_hops),
               config.proxy_headers, config.secure_scheme_headers),
-      id_name_(lower(config.request_id_header)),
+      id_name_(http::lowered(config.request_id_header)),
       id_name_id_(wire::find_name(id_name_)) {
   using wire::Name;
   for (const Name name :

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <ctime>
 
+#include "master/http/characters.hpp"
 #include "master/serve/json_text.hpp"
 
 namespace prefork::serve {
@@ -10,16 +11,15 @@ namespace {
 
 struct LevelFacts {
   std::string_view name;
-  std::string_view lower;
   Severity severity;
   int open_telemetry;  // SeverityNumber of the log data model
   std::string_view colour;
 };
-constexpr std::array<LevelFacts, kLevels> kFacts{{{"DEBUG", "debug", Severity::Debug, 5, "\x1b[2m"},
-                                                  {"INFO", "info", Severity::Info, 9, "\x1b[32m"},
-                                                  {"WARNING", "warning", Severity::Warning, 13, "\x1b[33m"},
-                                                  {"ERROR", "error", Severity::Error, 17, "\x1b[31m"},
-                                                  {"CRITICAL", "critical", Severity::Critical, 21, "\x1b[1;31m"}}};
+constexpr std::array<LevelFacts, kLevels> kFacts{{{"DEBUG", Severity::Debug, 5, "\x1b[2m"},
+                                                  {"INFO", Severity::Info, 9, "\x1b[32m"},
+                                                  {"WARNING", Severity::Warning, 13, "\x1b[33m"},
+                                                  {"ERROR", Severity::Error, 17, "\x1b[31m"},
+                                                  {"CRITICAL", Severity::Critical, 21, "\x1b[1;31m"}}};
 
 const LevelFacts& facts(Level level) { return kFacts[static_cast<std::size_t>(level)]; }
 
@@ -44,20 +44,11 @@ void append_utc_time(std::string& out) {
   out += 'Z';
 }
 
-bool same_word(std::string_view text, std::string_view lower) {
-  if (text.size() != lower.size()) return false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i] >= 'A' && text[i] <= 'Z' ? static_cast<char>(text[i] + 32) : text[i];
-    if (c != lower[i]) return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 std::optional<Level> parse_level(std::string_view text) {
   for (std::size_t i = 0; i < kFacts.size(); ++i) {
-    if (same_word(text, kFacts[i].lower)) return static_cast<Level>(i);
+    if (http::same_name(text, kFacts[i].name)) return static_cast<Level>(i);
   }
   return {};
 }

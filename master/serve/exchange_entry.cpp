@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "master/http/characters.hpp"
 #include "master/http/field_list.hpp"
 
 namespace prefork::serve {

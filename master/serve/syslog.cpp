@@ -246,13 +246,9 @@ SyslogAddress parse_syslog_address(const std::string& text) {
 }
 
 int parse_syslog_facility(const std::string& name) {
-  std::string lower(name);
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : static_cast<char>(c);
-  });
   std::string known;
   for (const Facility& facility : kFacilities) {
-    if (facility.name == lower) return facility.number;
+    if (http::same_name(facility.name, name)) return facility.number;
     known += (known.empty() ? "" : ", ") + std::string(facility.name);
   }
   throw std::invalid_argument("'" + name + "' is no syslog facility; these are: " + known);

@@ -5,6 +5,7 @@
 
 #include "python/bridge/bytes.hpp"
 #include "python/bridge/header_names.hpp"
+#include "shm/wire/characters.hpp"
 
 namespace prefork::bridge {
 namespace {
@@ -18,41 +19,24 @@ constexpr std::size_t kMostNameBytes = 0xffff;  // Field::name_length
 // A header's name or value as it can be kept: bytes, or a copy of what else is one. Empty with the error set.
 PyRef as_bytes(PyObject* object) {
   if (PyBytes_Check(object)) return PyRef::borrow(object);
-  if (PyByteArray_Check(object) || PyMemoryView_Check(object)) return PyRef::steal(PyBytes_FromObject(object));
-  return {};
-}
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
+  return is_bytes_like(object) ? PyRef::steal(PyBytes_FromObject(object)) : PyRef{};
 }
 
 }  // namespace
 
 bool lists_close(std::string_view list) {
-  constexpr std::string_view kClose = "close";
-  while (!list.empty()) {
-    const auto part = list.substr(0, list.find(','));
-    list.remove_prefix(std::min(list.size(), part.size() + 1));
-    const auto token = trimmed(part);
-    if (std::equal(token.begin(), token.end(), kClose.begin(), kClose.end(),
-                   [](char a, char b) { return (a | 0x20) == b; }))
-      return true;
-  }
-  return false;
+  bool close = false;
+  wire::for_each_member(list, [&](std::string_view option) { close = close || wire::same_name(option, "close"); });
+  return close;
 }
 
 bool parse_length(std::string_view text, std::uint64_t& length) {
-  text = trimmed(text);
+  text = wire::trim(text);
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
   return error == std::errc{} && end == text.data() + text.size() && !text.empty();
 }
 
-bool is_field_value(std::string_view text) {
-  return std::none_of(text.begin(), text.end(),
-                      [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; });
-}
+bool is_field_value(std::string_view text) { return std::all_of(text.begin(), text.end(), wire::is_value_char); }
 
 void ReplyFields::clear() {
   fields_.clear();

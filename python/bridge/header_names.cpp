@@ -4,28 +4,13 @@
 #include <cstdint>
 
 #include "python/bridge/bytes.hpp"
+#include "shm/wire/characters.hpp"
 #include "shm/wire/frame.hpp"
 
 namespace prefork::bridge {
 namespace {
 
 using wire::Name;
-
-constexpr auto kTokenCharacters = [] {
-  std::array<bool, 256> table{};
-  for (const char c :
-       std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")) {
-    table[static_cast<unsigned char>(c)] = true;
-  }
-  return table;
-}();
-
-bool is_token(std::string_view text) {
-  for (const char c : text) {
-    if (!kTokenCharacters[static_cast<unsigned char>(c)]) return false;
-  }
-  return !text.empty();
-}
 
 Handling handling_of(Name id) {
   switch (id) {
@@ -70,7 +55,7 @@ bool known_header_name(PyObject* name, HeaderName& known) {
   } else if (!PyUnicode_Check(name) || !latin1_view(name, text)) {
     return false;
   }
-  if (!is_token(text)) return false;
+  if (!wire::is_token(text)) return false;
   const Name id = wire::find_name(text);
   known = {text, id, handling_of(id)};
   if ((PyUnicode_CheckExact(name) || PyBytes_CheckExact(name)) && text.size() <= 64) {

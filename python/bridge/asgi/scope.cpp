@@ -6,6 +6,7 @@
 
 #include "python/bridge/bytes.hpp"
 #include "python/bridge/names.hpp"
+#include "shm/wire/characters.hpp"
 
 namespace prefork::bridge::asgi {
 namespace {
@@ -80,7 +81,7 @@ PyRef lower_name(std::string_view name) {
   if (!bytes) return {};
   char* const text = PyBytes_AS_STRING(bytes.get());
   for (std::size_t i = 0; i < name.size(); ++i) {
-    if (text[i] >= 'A' && text[i] <= 'Z') text[i] = static_cast<char>(text[i] | 0x20);
+    text[i] = wire::lower(text[i]);
   }
   return bytes;
 }
@@ -91,15 +92,10 @@ PyRef subprotocols(const wire::RequestView& request) {
   for (std::size_t i = 0; list && i < request.head().field_count; ++i) {
     const auto field = request.field(i);
     if (field.name_id != static_cast<std::uint16_t>(Name::SecWebSocketProtocol)) continue;
-    std::string_view rest = request.value(field);
-    while (!rest.empty()) {
-      auto name = rest.substr(0, rest.find(','));
-      rest.remove_prefix(std::min(rest.size(), name.size() + 1));
-      while (!name.empty() && (name.front() == ' ' || name.front() == '\t')) name.remove_prefix(1);
-      while (!name.empty() && (name.back() == ' ' || name.back() == '\t')) name.remove_suffix(1);
-      const PyRef text = name.empty() ? PyRef{} : latin1(name);
-      if (!name.empty() && (!text || PyList_Append(list.get(), text.get()) != 0)) return {};
-    }
+    wire::for_each_member(request.value(field), [&](std::string_view name) {
+      const PyRef text = list ? latin1(name) : PyRef{};
+      if (!text || PyList_Append(list.get(), text.get()) != 0) list.reset();
+    });
   }
   return list;
 }

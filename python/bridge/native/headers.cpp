@@ -6,6 +6,7 @@
 #include "python/bridge/bytes.hpp"
 #include "python/bridge/names.hpp"
 #include "python/bridge/type.hpp"
+#include "shm/wire/characters.hpp"
 
 namespace prefork::bridge::native {
 namespace {
@@ -16,19 +17,13 @@ struct Headers {
 
 const wire::RequestView& view_of(PyObject* self) { return *reinterpret_cast<Headers*>(self)->request->view; }
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
-
-bool same_name(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
-}
-
 // The first field of that name at or after `from`; the count of fields when there is none.
 std::size_t find(const wire::RequestView& view, std::string_view name, wire::Name id, std::size_t from) {
   const std::size_t count = view.head().field_count;
   for (; from < count; ++from) {
     const auto field = view.field(from);
     if (id != wire::Name::Unknown ? field.name_id == static_cast<std::uint16_t>(id)
-                                  : field.name_id == 0 && same_name(view.name(field), name))
+                                  : field.name_id == 0 && wire::same_name(view.name(field), name))
       break;
   }
   return from;
@@ -47,9 +42,7 @@ PyRef value_at(const wire::RequestView& view, std::size_t index) { return latin1
 
 PyRef name_at(const wire::RequestView& view, std::size_t index) {
   const auto field = view.field(index);
-  std::string text(view.name(field));
-  std::transform(text.begin(), text.end(), text.begin(), lower);
-  return latin1(text);
+  return latin1(wire::lowered(view.name(field)));
 }
 
 bool is_first(const wire::RequestView& view, std::size_t index) {
