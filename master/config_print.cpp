@@ -5,6 +5,7 @@
 #include "master/config_load.hpp"
 #include "master/config_table.hpp"
 #include "master/config_value.hpp"
+#include "master/serve/json_text.hpp"
 #include "version.hpp"
 
 namespace prefork {
@@ -120,25 +121,26 @@ std::string print_config_text(const CommandLine& line) {
 }
 
 std::string print_config_json(const CommandLine& line) {
-  std::string text = "{\n  \"version\": " + json_string(PREFORK_VERSION) + ",\n  \"settings\": {";
+  std::string text = "{\n  \"version\": " + serve::json_string(PREFORK_VERSION) + ",\n  \"settings\": {";
   const char* separator = "\n";
   for (const SettingSection& section : setting_sections()) {
     for (const Setting& setting : section.settings) {
       if (!has_field(setting)) continue;
-      text += separator + std::string("    ") + json_string(setting.name) +
+      text += separator + std::string("    ") + serve::json_string(setting.name) +
               ": {\"value\": " + json_text(read_setting(line.config, setting)) +
-              ", \"origin\": " + json_string(origin_of(line, setting)) + "}";
+              ", \"origin\": " + serve::json_string(origin_of(line, setting)) + "}";
       separator = ",\n";
     }
   }
   text += "\n  },\n  \"hooks\": " + json_text(SettingValue::from_list(line.config.hooks));
-  text += ",\n  \"config_file\": " + (line.config.config_path.empty() ? "null" : json_string(line.config.config_path)) +
+  text += ",\n  \"config_file\": " +
+          (line.config.config_path.empty() ? "null" : serve::json_string(line.config.config_path)) +
           ",\n  \"notices\": [";
   separator = "\n";
   static constexpr const char* kLevels[] = {"debug", "info", "warning"};
   for (const Notice& notice : line.notices) {
-    text += separator + std::string("    {\"level\": ") + json_string(kLevels[static_cast<int>(notice.level)]) +
-            ", \"text\": " + json_string(notice.text) + "}";
+    text += separator + std::string("    {\"level\": ") + serve::json_string(kLevels[static_cast<int>(notice.level)]) +
+            ", \"text\": " + serve::json_string(notice.text) + "}";
     separator = ",\n";
   }
   return text + (line.notices.empty() ? "]\n}\n" : "\n  ]\n}\n");

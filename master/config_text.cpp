@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "master/config_value.hpp"
+#include "master/serve/json_text.hpp"
 
 namespace prefork {
 namespace {
@@ -45,24 +46,6 @@ std::string collection(const SettingValue& value, Quote quote) {
 
 }  // namespace
 
-std::string json_string(std::string_view text) {
-  std::string result = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\')
-      (result += '\\') += c;
-    else if (c == '\n')
-      result += "\\n";
-    else if (byte < 0x20) {
-      char escaped[8];
-      std::snprintf(escaped, sizeof escaped, "\\u%04x", byte);
-      result += escaped;
-    } else
-      result += c;
-  }
-  return result + '"';
-}
-
 std::string python_literal(const SettingValue& value) {
   switch (value.kind) {
     case Kind::None: return "None";
@@ -81,8 +64,8 @@ std::string json_text(const SettingValue& value) {
     case Kind::Int:
     case Kind::Float: return value.text;
     case Kind::List:
-    case Kind::Map: return collection(value, json_string);
-    default: return json_string(value.text);
+    case Kind::Map: return collection(value, serve::json_string);
+    default: return serve::json_string(value.text);
   }
 }
 

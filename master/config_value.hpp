@@ -42,6 +42,5 @@ void keep_setting(Config& to, const Config& from, const Setting& setting);
 // As a Python literal, so that a printed configuration can be pasted into a configuration file; and as JSON.
 [[nodiscard]] std::string python_literal(const SettingValue& value);
 [[nodiscard]] std::string json_text(const SettingValue& value);
-[[nodiscard]] std::string json_string(std::string_view text);
 
 }  // namespace prefork
