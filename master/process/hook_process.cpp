@@ -9,32 +9,13 @@
 #include <cerrno>
 #include <system_error>
 
+#include "master/process/environment.hpp"
 #include "master/serve/json_text.hpp"
-
-extern char** environ;
 
 namespace prefork::process {
 namespace {
 
 constexpr int kChannelFd = 3;
-
-std::string quoted(std::string_view text) {
-  std::string out;
-  serve::append_json_string(out, text);
-  return out;
-}
-
-std::vector<char*> environment_of(const std::vector<std::string>& ours) {
-  std::vector<char*> all;
-  for (char** one = environ; *one != nullptr; ++one) {
-    const std::string_view name = std::string_view(*one).substr(0, std::string_view(*one).find('=') + 1);
-    if (std::none_of(ours.begin(), ours.end(), [name](const std::string& other) { return other.starts_with(name); }))
-      all.push_back(*one);
-  }
-  for (const std::string& one : ours) all.push_back(const_cast<char*>(one.c_str()));
-  all.push_back(nullptr);
-  return all;
-}
 
 }  // namespace
 
@@ -65,7 +46,7 @@ void HookProcess::start() {
   const std::string fd = std::to_string(kChannelFd);
   std::array<const char*, 5> arguments{command_.python.c_str(), command_.script.c_str(), fd.c_str(),
                                        command_.directory.c_str(), nullptr};
-  std::vector<char*> environment = environment_of(command_.environment);
+  std::vector<char*> environment = environment_with(command_.environment);
   std::array<uv_stdio_container_t, kChannelFd + 1> stdio{};
   const std::array<int, kChannelFd + 1> inherited{0, command_.output_fd, command_.output_fd, theirs.get()};
   for (std::size_t i = 0; i < stdio.size(); ++i) {
@@ -90,9 +71,11 @@ void HookProcess::start() {
   watch();
 
   std::string names;
-  for (const std::string& hook : command_.hooks) names.append(names.empty() ? "" : ",").append(quoted(hook));
-  send("{\"settings\":" + quoted(command_.settings) + ",\"kind\":" + quoted(command_.kind) + ",\"path\":" +
-       quoted(command_.path) + ",\"hooks\":[" + names + "],\"pid\":" + std::to_string(::getpid()) + "}\n");
+  for (const std::string& hook : command_.hooks)
+    names.append(names.empty() ? "" : ",").append(serve::json_string(hook));
+  send("{\"settings\":" + serve::json_string(command_.settings) + ",\"kind\":" + serve::json_string(command_.kind) +
+       ",\"path\":" + serve::json_string(command_.path) + ",\"hooks\":[" + names +
+       "],\"pid\":" + std::to_string(::getpid()) + "}\n");
 }
 
 void HookProcess::watch() {

@@ -7,33 +7,15 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <string_view>
 #include <system_error>
 
+#include "master/process/environment.hpp"
 #include "shm/check.hpp"
-
-extern char** environ;
 
 namespace prefork::process {
 namespace {
 
 constexpr std::size_t kMostFailureBytes = 256 * 1024;
-
-// The first of two equal names is what a process sees.
-bool replaced(std::string_view pair, const std::vector<std::string>& by) {
-  const auto name = pair.substr(0, pair.find('=') + 1);
-  return std::any_of(by.begin(), by.end(), [name](const std::string& one) { return one.starts_with(name); });
-}
-
-std::vector<char*> environment_of(const WorkerCommand& command) {
-  std::vector<char*> environment;
-  for (char** one = environ; *one != nullptr; ++one) {
-    if (!replaced(*one, command.environment)) environment.push_back(*one);
-  }
-  for (const auto& one : command.environment) environment.push_back(const_cast<char*>(one.c_str()));
-  environment.push_back(nullptr);
-  return environment;
-}
 
 }  // namespace
 
@@ -76,7 +58,7 @@ void spawn(net::Loop& loop, net::UvHandle<uv_process_t>& handle, const WorkerCom
            const std::string& attachment, std::span<const int> descriptors, uv_exit_cb exited) {
   std::array<char*, 3> arguments{const_cast<char*>(command.executable.c_str()), const_cast<char*>(attachment.c_str()),
                                  nullptr};
-  std::vector<char*> environment = environment_of(command);
+  std::vector<char*> environment = environment_with(command.environment);
   std::vector<int> inherited{0, command.stdout_fd, command.stderr_fd};
   inherited.insert(inherited.end(), descriptors.begin(), descriptors.end());
   std::vector<uv_stdio_container_t> stdio(inherited.size());

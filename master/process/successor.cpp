@@ -1,27 +1,19 @@
 #include "master/process/successor.hpp"
 
+#include <unistd.h>
+
 #include <array>
 #include <climits>
 #include <cstdlib>
 #include <sstream>
 #include <system_error>
 
-#include <unistd.h>
-
-extern char** environ;
+#include "master/process/environment.hpp"
 
 namespace prefork::process {
 namespace {
 
 constexpr int kFirstSocket = 3;
-
-std::vector<char*> pointers(std::vector<std::string>& texts) {
-  std::vector<char*> all;
-  all.reserve(texts.size() + 1);
-  for (auto& text : texts) all.push_back(text.data());
-  all.push_back(nullptr);
-  return all;
-}
 
 }  // namespace
 
@@ -38,11 +30,9 @@ std::string own_executable() {
 Successor::Successor(net::Loop& loop, const SuccessorCommand& command, std::function<void()> exited)
     : exited_(std::move(exited)) {
   const std::string program = own_executable();
-  std::vector<std::string> arguments{program};
-  arguments.insert(arguments.end(), command.arguments.begin(), command.arguments.end());
-  std::vector<std::string> environment;
-  for (char** one = environ; *one != nullptr; ++one) environment.emplace_back(*one);
-  environment.insert(environment.end(), command.environment.begin(), command.environment.end());
+  std::vector<char*> arguments{const_cast<char*>(program.c_str())};
+  for (const std::string& one : command.arguments) arguments.push_back(const_cast<char*>(one.c_str()));
+  arguments.push_back(nullptr);
   std::string numbers;
   std::vector<uv_stdio_container_t> stdio(kFirstSocket + command.sockets.size());
   for (std::size_t i = 0; i < stdio.size(); ++i) {
@@ -50,15 +40,14 @@ Successor::Successor(net::Loop& loop, const SuccessorCommand& command, std::func
     stdio[i].data.fd = i < kFirstSocket ? static_cast<int>(i) : command.sockets[i - kFirstSocket];
     if (i >= kFirstSocket) numbers += (numbers.empty() ? "" : ",") + std::to_string(i);
   }
-  environment.push_back("GUNICORN_FD=" + numbers);
-  environment.push_back("GUNICORN_PID=" + std::to_string(::getpid()));
-
-  auto argument_pointers = pointers(arguments);
-  auto environment_pointers = pointers(environment);
+  std::vector<std::string> pairs = command.environment;
+  pairs.push_back("GUNICORN_FD=" + numbers);
+  pairs.push_back("GUNICORN_PID=" + std::to_string(::getpid()));
+  std::vector<char*> environment = environment_with(pairs);
   uv_process_options_t options{};
   options.file = program.c_str();
-  options.args = argument_pointers.data();
-  options.env = environment_pointers.data();
+  options.args = arguments.data();
+  options.env = environment.data();
   options.cwd = command.directory.c_str();
   options.stdio = stdio.data();
   options.stdio_count = static_cast<int>(stdio.size());
