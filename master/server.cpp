@@ -1,5 +1,6 @@
 #include "master/server.hpp"
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -166,6 +167,23 @@ bool Server::before_sleep() {
   return more;
 }
 
+// As process 1 we are given the orphans of the whole container, and as the parent of a mold's workers those of all our processes. Our
+// own children are libuv's to reap or the supervisor's, and the threads' that read a configuration.
+void Server::reap_orphans() {
+  if ((::getpid() != 1 && !supervisor_.adopts()) || reloading_ || supervisor_.forking()) return;
+  for (;;) {
+    siginfo_t info{};
+    if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return;
+    const int pid = info.si_pid;
+    const bool ours = (successor_ && successor_->pid() == pid) || (hooks_ && hooks_->pid() == pid) ||
+                      std::any_of(retired_hooks_.begin(), retired_hooks_.end(),
+                                  [pid](const auto& one) { return one->pid() == pid; }) ||
+                      supervisor_.owns(pid);
+    if (ours) return;
+    ::waitpid(pid, nullptr, WNOHANG);
+  }
+}
+
 // The first workers serve.
 void Server::started() {
   log_.info("Serving with ", supervisor_.running(), supervisor_.running() == 1 ? " worker" : " workers");
@@ -176,6 +194,23 @@ void Server::started() {
     watchdog_.start(every, every);
   }
   if (!preloads()) run_hook("when_ready");
+}
+
+void Server::open_pidfile() {
+  if (config_.pidfile.empty()) return;
+  pidfile_ = std::make_unique<process::Pidfile>(config_.pidfile + (inherited_.predecessor != 0 ? ".2" : ""));
+}
+
+void Server::look_after_files() {
+  for (const auto& path : doors_.files()) leftovers_.look_after(path);
+  if (control_) {
+    for (const auto& path : control_->files()) leftovers_.look_after(path);
+  }
+  if (pidfile_) leftovers_.look_after(pidfile_->path());
+}
+
+std::string title_of(const Config& config) {
+  return "prefork: master [" + (config.proc_name.empty() ? config.default_proc_name : config.proc_name) + "]";
 }
 
 int run_server(CommandLine line) {

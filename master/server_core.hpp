@@ -1,5 +1,5 @@
-// The Server behind run_server(): everything that one master process owns. server.cpp builds and runs it, server_signals.cpp is what it does
-// when it is told something: stop, reload, upgrade, more or fewer workers.
+// The Server behind run_server(): everything that one master process owns. server.cpp builds and runs it; what it does when it is told
+// something lies in the files beside that: signals, upgrades, the control socket, hooks, changed files.
 #pragma once
 
 #include <functional>
@@ -46,7 +46,10 @@ class Server {
   void accept(int fd, net::Peer peer, const net::BoundSocket& local);
   bool before_sleep();
   void every_second();
+  void reap_orphans();
   void started();
+  void open_pidfile();
+  void look_after_files();
   static void hold_signals();
 
   // server_hooks.cpp
@@ -90,13 +93,12 @@ class Server {
   void rest_when_done();
   void wake();
   void look_for_predecessor();
-  void reap_orphans();
+
+  // server_development.cpp
   void watch_files();
   void await_mending();
   void refuse(std::string traceback);
   void serve_again();
-  void open_pidfile();
-  void look_after_files();
 
   process::Inheritance inherited_ = process::inheritance();
   process::Notifier notifier_ = process::Notifier::from_environment();  // before workers inherit the environment

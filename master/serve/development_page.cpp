@@ -1,4 +1,4 @@
-#include "master/serve/error_page.hpp"
+#include "master/serve/development_page.hpp"
 
 #include "master/http/status.hpp"
 
@@ -17,8 +17,7 @@ std::string_view last_line(std::string_view text) {
   return end == std::string_view::npos ? text : text.substr(end + 1);
 }
 
-}  // namespace
-
+// & < > " ' as entities.
 void append_html(std::string& out, std::string_view text) {
   for (const char c : text) {
     switch (c) {
@@ -32,17 +31,7 @@ void append_html(std::string& out, std::string_view text) {
   }
 }
 
-std::string error_page(std::uint16_t status, std::string_view message) {
-  const std::string_view reason = http::reason_phrase(status);
-  std::string page = "<html>\n  <head>\n    <title>";
-  append_html(page, reason);
-  page += "</title>\n  </head>\n  <body>\n    <h1><p>";
-  append_html(page, reason);
-  page += "</p></h1>\n    ";
-  append_html(page, message);
-  page += "\n  </body>\n</html>\n";
-  return page;
-}
+}  // namespace
 
 std::string development_page(const Failure& failure) {
   const std::string_view summary = failure.summary.empty() ? last_line(failure.traceback) : failure.summary;

@@ -1,4 +1,4 @@
-// Bodies of the answers that the server itself gives: gunicorn's HTML form, and a page for development with the traceback.
+// The page that shows in development why no code can run, with the traceback.
 // Pure. What comes from a request or an application is escaped.
 #pragma once
 
@@ -7,14 +7,6 @@
 #include <string_view>
 
 namespace prefork::serve {
-
-inline constexpr std::string_view kHtmlType = "text/html; charset=utf-8";
-
-// & < > " ' as entities.
-void append_html(std::string& out, std::string_view text);
-
-// <html><head><title>Bad Request</title></head><body><h1><p>Bad Request</p></h1>message</body></html>, in gunicorn's layout.
-std::string error_page(std::uint16_t status, std::string_view message);
 
 // For --reload and the like: never shown to clients of a production server, because it shows source code.
 struct Failure {

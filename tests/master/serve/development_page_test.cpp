@@ -1,4 +1,4 @@
-#include "master/serve/error_page.hpp"
+#include "master/serve/development_page.hpp"
 
 #include <gtest/gtest.h>
 
@@ -7,23 +7,20 @@
 namespace prefork::serve {
 namespace {
 
-TEST(ErrorPage, IsGunicorns) {
-  EXPECT_EQ(error_page(400, "Invalid Method 'x'"),
-            "<html>\n  <head>\n    <title>Bad Request</title>\n  </head>\n  <body>\n    <h1><p>Bad Request</p></h1>\n  "
-            "  Invalid Method &#x27;x&#x27;\n  </body>\n</html>\n");
-}
-
-TEST(ErrorPage, WhatTheClientSentIsEscaped) {
-  const std::string page = error_page(400, "<script>alert(\"&\")</script>");
-  EXPECT_NE(page.find("&lt;script&gt;alert(&quot;&amp;&quot;)&lt;/script&gt;"), std::string::npos);
+TEST(DevelopmentPage, WhatTheClientSentIsEscaped) {
+  Failure failure;
+  failure.uri = "/<script>alert(\"&'\")</script>";
+  const std::string page = development_page(failure);
+  EXPECT_NE(page.find("/&lt;script&gt;alert(&quot;&amp;&#x27;&quot;)&lt;/script&gt;"), std::string::npos);
   EXPECT_EQ(page.find("<script"), std::string::npos);
 }
 
-TEST(ErrorPage, EveryRegisteredStatusHasItsPhrase) {
+TEST(DevelopmentPage, NamesItsStatusByTheRegisteredPhrase) {
   EXPECT_EQ(http::reason_phrase(414), "URI Too Long");
   EXPECT_EQ(http::reason_phrase(431), "Request Header Fields Too Large");
-  EXPECT_NE(error_page(503, "").find("<title>Service Unavailable</title>"), std::string::npos);
-  EXPECT_NE(error_page(418, "").find("I&#x27;m a Teapot"), std::string::npos);
+  Failure failure;
+  failure.status = 503;
+  EXPECT_NE(development_page(failure).find("<title>503 Service Unavailable</title>"), std::string::npos);
 }
 
 TEST(DevelopmentPage, ShowsTheTracebackEscaped) {
