@@ -292,9 +292,4 @@ std::optional<Node> parse_node(std::string_view text) {
   return node;
 }
 
-bool is_forwarder_header(const std::vector<std::string>& forwarder_headers, std::string_view name) {
-  return std::any_of(forwarder_headers.begin(), forwarder_headers.end(),
-                     [&](const std::string& allowed) { return allowed == "*" || same_name(allowed, name); });
-}
-
 }  // namespace prefork::http

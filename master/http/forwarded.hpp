@@ -75,7 +75,4 @@ struct Node {
 };
 [[nodiscard]] std::optional<Node> parse_node(std::string_view text);
 
-// Whether a field with an underscore in its name may reach the application: "*" or the name, which is in any case.
-[[nodiscard]] bool is_forwarder_header(const std::vector<std::string>& forwarder_headers, std::string_view name);
-
 }  // namespace prefork::http

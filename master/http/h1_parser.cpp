@@ -283,9 +283,7 @@ Refusal H1Parser::judge_unknown_name(wire::Field& field, bool& keep) {
     underscore = underscore || name[i] == '_';
   }
   if (!underscore || limits_.header_map == HeaderMap::Dangerous) return {};
-  const auto& allowed = limits_.forwarder_headers;
-  if (trusted_ && std::find(allowed.begin(), allowed.end(), std::string_view{name, field.name_length}) != allowed.end())
-    return {};
+  if (trusted_ && limits_.is_forwarder_header({name, field.name_length})) return {};
   keep = false;
   return limits_.header_map == HeaderMap::Refuse ? Refusal{400, "Header field name has an underscore"} : Refusal{};
 }

@@ -29,10 +29,12 @@ Limits::Limits(const Config& config)
   trailer_fields = fields;
   if (config.header_map == "refuse") header_map = HeaderMap::Refuse;
   if (config.header_map == "dangerous") header_map = HeaderMap::Dangerous;
-  for (std::string name : config.forwarder_headers) {
-    std::transform(name.begin(), name.end(), name.begin(), lower);
-    forwarder_headers.push_back(std::move(name));
-  }
+  for (const std::string& name : config.forwarder_headers) forwarder_headers.push_back(lowered(name));
+}
+
+bool Limits::is_forwarder_header(std::string_view name) const {
+  return std::any_of(forwarder_headers.begin(), forwarder_headers.end(),
+                     [&](const std::string& allowed) { return allowed == "*" || allowed == name; });
 }
 
 }  // namespace prefork::http

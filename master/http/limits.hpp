@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "master/config.hpp"
@@ -32,14 +33,16 @@ struct Limits {
 
   // Deviations.
   HeaderMap header_map = HeaderMap::Drop;
-  std::vector<std::string>
-      forwarder_headers;                 // lower case; kept although they have an underscore, from trusted peers only
-  bool permit_obsolete_folding = false;  // a folded line is one line with spaces (RFC 9112 5.2)
+  std::vector<std::string> forwarder_headers;       // lower case, or "*" for all: see is_forwarder_header()
+  bool permit_obsolete_folding = false;             // a folded line is one line with spaces (RFC 9112 5.2)
   bool permit_unconventional_http_method = false;   // any token is a method, not only the registered ones
   bool permit_unconventional_http_version = false;  // a major version other than 1
 
   Limits() = default;
   explicit Limits(const Config& config);
+
+  // Whether a field of that name, in lower case, is kept although it has an underscore when a trusted peer sends it.
+  bool is_forwarder_header(std::string_view name) const;
 };
 
 }  // namespace prefork::http

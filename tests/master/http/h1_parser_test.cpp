@@ -335,6 +335,9 @@ TEST(H1Parser, KeepsForwarderHeadersFromTrustedPeersOnly) {
   EXPECT_EQ(only(get("/", "SCRIPT_NAME: /app\r\n"), limits, true).field("script_name"), "/app");
   EXPECT_EQ(only(get("/", "SCRIPT_NAME: /app\r\n"), limits, false).field("script_name"), "<none>");
   EXPECT_EQ(only(get("/", "REMOTE_USER: me\r\n"), limits, true).field("remote_user"), "<none>");
+  limits.forwarder_headers = {"*"};
+  EXPECT_EQ(only(get("/", "REMOTE_USER: me\r\n"), limits, true).field("remote_user"), "me");
+  EXPECT_EQ(only(get("/", "REMOTE_USER: me\r\n"), limits, false).field("remote_user"), "<none>");
 }
 
 // RFC 9112 5.2: a server may join folded lines, and does when told so. Nothing else becomes lenient with it.

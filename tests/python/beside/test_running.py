@@ -169,7 +169,7 @@ FORWARDED = [
 
 
 @pytest.mark.parametrize("arguments", [[], ["--forwarded-allow-ips", "192.0.2.7"], ["--forwarded-allow-ips", "*"], ["-c", "scheme.py"], ["--forwarder-headers", "REMOTE_USER"],
-                                       ["--header-map", "refuse"], ["--header-map", "dangerous"]], ids=lambda words: " ".join(words) or "default")
+                                       ["--forwarder-headers", "*"], ["--header-map", "refuse"], ["--header-map", "dangerous"]], ids=lambda words: " ".join(words) or "default")
 def test_what_proxies_say(both, arguments):
     seen = []
     for peer in both(*arguments, files={"scheme.py": "secure_scheme_headers = {'X-OWN-SCHEME': 'tls'}\n"}):

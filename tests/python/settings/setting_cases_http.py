@@ -235,6 +235,7 @@ def forwarder_headers(walk):
     request = HEAD + "REMOTE_USER: ada\r\nConnection: close\r\n\r\n"
     assert b"ada" not in walk.wsgi().raw(request)
     assert b"ada" in walk.wsgi("--forwarder-headers", "REMOTE_USER").raw(request)
+    assert b"ada" in walk.wsgi("--forwarder-headers", "*").raw(request)
 
 
 def body_of(reply):
