@@ -85,6 +85,7 @@ struct Config {
   std::string tmp_upload_dir;  // "" = $TMPDIR or /tmp
   int pipeline_depth = 16;
   bool permit_obsolete_folding = false;
+  bool permit_unconventional_http_method = false;
   bool permit_unconventional_http_version = false;
   std::string header_map = "drop";  // drop, refuse, dangerous
   bool sendfile = true;

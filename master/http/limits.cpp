@@ -20,6 +20,7 @@ Limits::Limits(const Config& config)
                                                      : 8190),  // as gunicorn
       body(config.limit_request_body),
       permit_obsolete_folding(config.permit_obsolete_folding),
+      permit_unconventional_http_method(config.permit_unconventional_http_method),
       permit_unconventional_http_version(config.permit_unconventional_http_version) {
   // A single line or field that its own limit allows fits the whole as well.
   const std::uint64_t least = std::uint64_t{request_line} + field_size + 1024;

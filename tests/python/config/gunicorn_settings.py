@@ -120,7 +120,7 @@ SETTINGS = [
     ("raw_paste_global_conf", ["--paste-global", "a=b"], "['a=b']", Says("refused", "loadapp")),
     ("permit_obsolete_folding", ["--permit-obsolete-folding"], "True", True),
     ("strip_header_spaces", ["--strip-header-spaces"], "True", STRICT),
-    ("permit_unconventional_http_method", ["--permit-unconventional-http-method"], "True", STRICT),
+    ("permit_unconventional_http_method", ["--permit-unconventional-http-method"], "True", True),
     ("permit_unconventional_http_version", ["--permit-unconventional-http-version"], "True", True),
     ("casefold_http_method", ["--casefold-http-method"], "True", STRICT),
     ("forwarder_headers", ["--forwarder-headers", "REMOTE_USER, PATH_INFO"], "'REMOTE_USER, PATH_INFO'", ["REMOTE_USER", "PATH_INFO"]),

@@ -161,6 +161,14 @@ def permit_obsolete_folding(walk):
     assert b"one two" in walk.wsgi("--permit-obsolete-folding").raw(folded)
 
 
+@case("permit_unconventional_http_method")
+def permit_unconventional_http_method(walk):
+    request = "g3t! / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    assert walk.wsgi().raw(request).split()[1] == b"501"
+    reply = walk.wsgi("--permit-unconventional-http-method").raw(request)
+    assert reply.startswith(b"HTTP/1.1 200") and b"g3t!" in reply
+
+
 @case("permit_unconventional_http_version")
 def permit_unconventional_http_version(walk):
     request = "GET / HTTP/3.7\r\nHost: a\r\nConnection: close\r\n\r\n"

@@ -58,5 +58,4 @@ def strict(name, flag, request, answer=b"HTTP/1.1 501"):
 
 
 strict("strip_header_spaces", "--strip-header-spaces", "GET / HTTP/1.1\r\nHost: a\r\nX-Space : 1\r\n\r\n", b"HTTP/1.1 400")
-strict("permit_unconventional_http_method", "--permit-unconventional-http-method", "g3t! / HTTP/1.1\r\nHost: a\r\n\r\n")
 strict("casefold_http_method", "--casefold-http-method", "get / HTTP/1.1\r\nHost: a\r\n\r\n")
