@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "master/dispatch/reasons.hpp"
 #include "shm/fault.hpp"
 
 namespace prefork::dispatch {
@@ -42,8 +43,7 @@ void Dispatcher::submit(http::Exchange& exchange) {
   PREFORK_FAULT_POINT("master.enqueue");
   const bool crowded = policy_.limit_concurrency != 0 && queued() + in_flight_ >= policy_.limit_concurrency;
   if (crowded || (policy_.queue_size != 0 && queued() >= policy_.queue_size)) {
-    return exchange.sink->on_failure(
-        exchange, 503, crowded ? "the server is at its limit (--limit-concurrency)" : "the server is at its limit");
+    return exchange.sink->on_failure(exchange, 503, crowded ? kTooMany : kQueueFull);
   }
   if (gate_ == Gate::Refusing) return exchange.sink->on_failure(exchange, 500, kNoCode);
   exchange.dispatcher = this;
@@ -354,7 +354,7 @@ bool Dispatcher::expire(http::Exchange& exchange, std::uint64_t held_ms) {
   const bool nobody =
       held_ms != 0 && policy_.hold_timeout_ms != 0 && std::min(waited_ms, held_ms) >= policy_.hold_timeout_ms;
   if (!too_long && !nobody) return false;
-  fail(exchange, 503, nobody ? "no worker became ready in time" : "the request waited longer than --queue-timeout");
+  fail(exchange, 503, nobody ? kNoWorker : kQueueTimeout);
   return true;
 }
 

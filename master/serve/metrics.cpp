@@ -52,6 +52,8 @@ std::string_view to_string(Shed shed) {
     case Shed::RequestTimeout: return "request_timeout";
     case Shed::NoWorker: return "no_worker";
     case Shed::WorkerDied: return "worker_died";
+    case Shed::WorkerEnded: return "worker_ended";
+    case Shed::BadReply: return "bad_reply";
     case Shed::BadRequest: return "bad_request";
     case Shed::kCount: break;
   }

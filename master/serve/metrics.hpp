@@ -35,6 +35,8 @@ enum class Shed : std::uint8_t {
   RequestTimeout,
   NoWorker,
   WorkerDied,
+  WorkerEnded,  // or the server, in good order, before the reply was over
+  BadReply,
   BadRequest,
   kCount
 };

@@ -5,6 +5,7 @@
 #include <ctime>
 #include <system_error>
 
+#include "master/dispatch/reasons.hpp"
 #include "master/dispatch/worker_link.hpp"
 #include "master/serve/exchange_entry.hpp"
 #include "version.hpp"
@@ -21,13 +22,18 @@ std::uint64_t unix_us() {
   return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000 + static_cast<std::uint64_t>(now.tv_nsec) / 1'000;
 }
 
-Shed shed_of(std::uint16_t status, const std::string& why) {
-  if (status == 504) return Shed::RequestTimeout;
-  if (status == 502) return Shed::WorkerDied;
-  if (status != 503) return Shed::BadRequest;
-  if (why.find("--queue-timeout") != std::string::npos) return Shed::QueueTimeout;
-  if (why.find("--limit-concurrency") != std::string::npos) return Shed::Concurrency;
-  return why.find("no worker") != std::string::npos ? Shed::NoWorker : Shed::QueueFull;
+Shed shed_of(std::uint16_t status, std::string_view why) {
+  switch (status) {
+    case 500: return Shed::BadReply;
+    case 502: return Shed::WorkerDied;
+    case 503: break;
+    case 504: return Shed::RequestTimeout;
+    default: return Shed::BadRequest;
+  }
+  if (why == dispatch::kQueueFull) return Shed::QueueFull;
+  if (why == dispatch::kTooMany) return Shed::Concurrency;
+  if (why == dispatch::kQueueTimeout) return Shed::QueueTimeout;
+  return why == dispatch::kNoWorker ? Shed::NoWorker : Shed::WorkerEnded;
 }
 
 std::string_view path_of(const http::Exchange& exchange) {

@@ -99,6 +99,19 @@ def test_workers_and_restarts_are_counted_by_cause(serve):
     assert metric(server, 'prefork_worker_restarts_total{cause="crash"}') == 1
 
 
+def test_a_request_whose_worker_had_to_end_does_not_count_as_a_full_queue(serve):
+    server = serve("process_app:application", "--metrics-path", "/metrics", "--graceful-timeout", "0.5")
+    server.expect(r"\[WARNING\] Error handling request GET /sleep/600[^\n]*: the worker had to end")
+    server.expect(r"was killed by SIGKILL \(not finished within --graceful-timeout\)")
+    with server.connect() as client:
+        client.sendall(b"GET /sleep/600 HTTP/1.1\r\nHost: h\r\n\r\n")
+        until(lambda: metric(server, "prefork_requests_in_flight") == 1, "the request")
+        server.signal(signal.SIGHUP)
+        assert client.makefile("rb").readline() == b"HTTP/1.1 503 Service Unavailable\r\n"
+    assert metric(server, 'prefork_requests_shed_total{reason="worker_ended"}') == 1
+    assert metric(server, 'prefork_requests_shed_total{reason="queue_full"}') == 0
+
+
 def test_a_worker_that_wears_out_is_counted_as_such(serve):
     server = serve(APP, "--metrics-path", "/metrics", "--max-requests", "5")
     for _ in range(10):
