@@ -136,7 +136,9 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
                    std::string_view extra);
   void finish_own(H1Exchange& exchange, std::uint16_t status, bool keep_alive, std::span<const char> bytes);
   ReplyFacts reply_facts(const H1Exchange& exchange);
-  bool accept_websocket(H1Exchange& exchange, const ReplyEvent& event);
+  Head accept_websocket(H1Exchange& exchange, const ReplyEvent& event);
+  void observe_head(H1Exchange& exchange, const ReplyEvent& event, ReplyFacts& facts, std::string& lines);
+  Head refuse_head(H1Exchange& exchange, const ReplyEvent& event, const Refusal& refusal);
   void put_raw(std::span<const char> bytes);
   void websocket_over();
   void end_reply(H1Exchange& exchange, bool aborted);

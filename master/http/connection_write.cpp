@@ -147,32 +147,18 @@ Connection::Head Connection::write_head(H1Exchange& exchange, const ReplyEvent& 
     write_error(exchange, 408, kBodyTooSlow);
     return Head::Replaced;
   }
-  if (websocket_ && exchange.handshake() && event.head.head().status == 101)
-    return accept_websocket(exchange, event) ? Head::Written : Head::Senseless;
+  if (websocket_ && exchange.handshake() && event.head.head().status == 101) return accept_websocket(exchange, event);
   ReplyFacts facts = reply_facts(exchange);
   const auto body = event.head.body();
   if (event.end && !event.aborted) facts.complete_length = body.size();
   std::string lines;
   if (exchange.handshake()) websocket_.reset();  // refused, with an ordinary reply
-  if (site_.observer != nullptr) {
-    site_.observer->on_reply_head(exchange, event.head);
-    if (site_.observer->wants_reply_fields()) {
-      lines = site_.extra_lines;
-      site_.observer->reply_fields(exchange, lines);
-      facts.extra = lines;
-    }
-  }
+  observe_head(exchange, event, facts, lines);
   site_.flush_gathered();  // it may still have the last head
   auto& head = site_.head_buffer;
   head.clear();
-  if (const Refusal refusal = write_reply_head(event.head, facts, exchange.plan, head)) {
-    if (site_.observer != nullptr)
-      site_.observer->on_error(&exchange, &peer_, 500,
-                               std::string("the application's reply is not valid HTTP: ") + refusal.reason);
-    if (!event.end) site_.dispatcher.cancel(exchange, wire::CancelReason::ClientGone);
-    write_error(exchange, 500, "The application's reply is not valid HTTP");
-    return Head::Replaced;
-  }
+  if (const Refusal refusal = write_reply_head(event.head, facts, exchange.plan, head))
+    return refuse_head(exchange, event, refusal);
   exchange.head_written = true;
   exchange.status = exchange.plan.status;
   exchange.framer = BodyFramer(exchange.plan);
@@ -193,15 +179,38 @@ Connection::Head Connection::write_head(H1Exchange& exchange, const ReplyEvent& 
   return Head::Written;
 }
 
-bool Connection::accept_websocket(H1Exchange& exchange, const ReplyEvent& event) {
-  if (!is_front(exchange) || event.end) return false;
+// What an observer adds to a reply's head goes into `lines`, which must live until it is written.
+void Connection::observe_head(H1Exchange& exchange, const ReplyEvent& event, ReplyFacts& facts, std::string& lines) {
+  if (site_.observer == nullptr) return;
+  site_.observer->on_reply_head(exchange, event.head);
+  if (!site_.observer->wants_reply_fields()) return;
+  lines = site_.extra_lines;
+  site_.observer->reply_fields(exchange, lines);
+  facts.extra = lines;
+}
+
+Connection::Head Connection::refuse_head(H1Exchange& exchange, const ReplyEvent& event, const Refusal& refusal) {
+  if (site_.observer != nullptr)
+    site_.observer->on_error(&exchange, &peer_, 500,
+                             std::string("the application's reply is not valid HTTP: ") + refusal.reason);
+  if (!event.end) site_.dispatcher.cancel(exchange, wire::CancelReason::ClientGone);
+  write_error(exchange, 500, "The application's reply is not valid HTTP");
+  return Head::Replaced;
+}
+
+Connection::Head Connection::accept_websocket(H1Exchange& exchange, const ReplyEvent& event) {
+  if (!is_front(exchange) || event.end) return Head::Senseless;
+  ReplyFacts facts = reply_facts(exchange);
+  std::string lines;
+  observe_head(exchange, event, facts, lines);
+  if (const Refusal refusal = websocket_->accept(exchange, event.head, facts))
+    return refuse_head(exchange, event, refusal);
   state_ = State::WebSocket;
   exchange.head_written = true;
   exchange.status = 101;
   head_due_ms_ = idle_due_ms_ = half_close_due_ms_ = 0;
-  if (!websocket_->accept(exchange, event)) return false;
-  if (leftover_ && state_ == State::WebSocket) websocket_->feed(std::exchange(leftover_, nullptr)->rest());
-  return true;
+  if (leftover_) websocket_->feed(std::exchange(leftover_, nullptr)->rest());
+  return Head::Written;
 }
 
 void Connection::put_raw(std::span<const char> bytes) {

@@ -285,11 +285,20 @@ Refusal write_reply_head(const wire::ReplyView& reply, const ReplyFacts& facts, 
 
 Refusal write_switching_reply(const wire::ReplyView& reply, const ReplyFacts& facts, std::string_view own_fields,
                               std::vector<char>& out) {
-  Appender to(out, foreign_room(reply), own_room(facts) + own_fields.size());
-  to.put("HTTP/1.1 101 Switching Protocols\r\n");
+  constexpr std::string_view kStatusLine = "HTTP/1.1 101 Switching Protocols\r\n";
+  Appender to(out, kStatusLine.size() + own_fields.size() + foreign_room(reply), own_room(facts));
+  to.put(kStatusLine);
   to.put(own_fields);
   FieldsSeen seen;
-  if (const Refusal refusal = put_fields(reply, false, false, seen, to)) return refusal;
+  for (std::size_t i = 0; i < reply.head().field_count; ++i) {
+    Written field;
+    if (const Refusal refusal = put_field(reply, i, to, field)) return refusal;
+    if (field.name == Name::SecWebSocketAccept || field.name == Name::SecWebSocketExtensions) {
+      to.back_to(field.start);
+    } else if (const Refusal refusal = sort_field(field, false, false, seen, to)) {
+      return refusal;
+    }
+  }
   put_own_fields(facts, seen, to);
   to.put("\r\n");
   to.done();

@@ -10,13 +10,6 @@ namespace {
 constexpr std::size_t kLargestReply = 256 << 20;
 constexpr std::chrono::milliseconds kLastWord{1'000};  // for the client's close frame when the server stops
 
-bool valid_field(const wire::ReplyField& field) {
-  const auto bad = [](char c) { return c == '\r' || c == '\n' || c == '\0'; };
-  return !field.name.empty() &&
-         std::none_of(field.name.begin(), field.name.end(), [&](char c) { return bad(c) || c == ':' || c == ' '; }) &&
-         std::none_of(field.value.begin(), field.value.end(), bad);
-}
-
 }  // namespace
 
 WebSocket::WebSocket(Connection& connection, WsRequest handshake)
@@ -30,29 +23,13 @@ WebSocket::WebSocket(Connection& connection, WsRequest handshake)
 
 WsTime WebSocket::now() const { return WsTime(std::chrono::nanoseconds(connection_.site_.loop.now_ns())); }
 
-bool WebSocket::accept(Exchange& exchange, const ReplyEvent& event) {
-  std::string subprotocol;
-  std::vector<std::pair<std::string, std::string>> copies;  // the worker can still write to the record
-  for (std::size_t i = 0; i < event.head.head().field_count; ++i) {
-    wire::ReplyField field;
-    if (!event.head.field(i, field) || !valid_field(field)) return false;
-    if (field.id == wire::Name::SecWebSocketProtocol) {
-      subprotocol = field.value;
-    } else if (field.id != wire::Name::SecWebSocketAccept && field.id != wire::Name::SecWebSocketExtensions &&
-               field.id != wire::Name::Connection && field.id != wire::Name::Upgrade &&
-               field.id != wire::Name::ContentLength && field.id != wire::Name::TransferEncoding) {
-      copies.emplace_back(field.name, field.value);
-    }
-  }
-  std::vector<WsField> extra;
-  extra.reserve(copies.size());
-  for (const auto& [name, value] : copies) extra.push_back({name, value});
-  append_ws_accept(out_, handshake_, subprotocol, extra);
+Refusal WebSocket::accept(Exchange& exchange, const wire::ReplyView& head, const ReplyFacts& facts) {
+  if (const Refusal refusal = write_switching_reply(head, facts, ws_accept_lines(handshake_), out_)) return refusal;
   session_ = std::make_unique<WsSession>(options_, handshake_.deflate, out_, now());
   exchange_ = &exchange;
   exchange.body_credit = wire::kMessageWindow;
   flush();
-  return true;
+  return {};
 }
 
 void WebSocket::feed(std::span<char> in) {
@@ -106,7 +83,7 @@ bool WebSocket::on_reply(Exchange& exchange, const ReplyEvent& event) {
     }
     case wire::Kind::Close: session_->close(event.close.code, wire::as_text(event.bytes), now()); break;
     case wire::Kind::Body:
-      if (event.end) session_->close(event.aborted ? 1011 : 1000, {}, now());
+      if (event.end) session_->close(event.aborted ? ws_code::kInternalError : ws_code::kNormal, {}, now());
       break;
     default: return false;
   }

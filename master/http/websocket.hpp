@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "master/http/h1_writer.hpp"
+#include "master/http/refusal.hpp"
 #include "master/http/ws_handshake.hpp"
 #include "master/http/ws_session.hpp"
 
@@ -22,8 +24,8 @@ class WebSocket {
  public:
   WebSocket(Connection& connection, WsRequest handshake);
 
-  // The application accepts: false when its fields are not valid.
-  [[nodiscard]] bool accept(Exchange& exchange, const ReplyEvent& event);
+  // The application accepts, with this head; it is sent with what `facts` add. Nothing has happened when it is refused.
+  [[nodiscard]] Refusal accept(Exchange& exchange, const wire::ReplyView& head, const ReplyFacts& facts);
   bool accepted() const { return session_ != nullptr; }
 
   void feed(std::span<char> in);

@@ -2,40 +2,11 @@
 
 #include <algorithm>
 
+#include "master/http/characters.hpp"
 #include "master/http/ws_accept_key.hpp"
 
 namespace prefork::http {
 namespace {
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
-
-bool same_name(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
-}
-
-std::string_view trimmed(std::string_view text) {
-  const auto first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") + 1 - first);
-}
-
-// The next element of a comma-separated list, trimmed; empty elements are passed over; empty at the end.
-std::string_view next_element(std::string_view& list) {
-  while (!list.empty()) {
-    const auto comma = list.find(',');
-    const auto element = trimmed(list.substr(0, comma));
-    list.remove_prefix(comma == std::string_view::npos ? list.size() : comma + 1);
-    if (!element.empty()) return element;
-  }
-  return {};
-}
-
-bool is_token(std::string_view text) {
-  constexpr std::string_view kSeparators = "()<>@,;:\\\"/[]?={}";
-  return !text.empty() && std::all_of(text.begin(), text.end(), [&](char c) {
-    return c > ' ' && c < 0x7F && kSeparators.find(c) == std::string_view::npos;
-  });
-}
 
 // The fields that matter here, gathered in one walk.
 struct Found {
@@ -46,10 +17,9 @@ struct Found {
 };
 
 bool has_token(std::string_view list, std::string_view wanted) {
-  for (auto element = next_element(list); !element.empty(); element = next_element(list)) {
-    if (same_name(element, wanted)) return true;
-  }
-  return false;
+  bool found = false;
+  for_each_member(list, [&](std::string_view member) { found = found || same_name(member, wanted); });
+  return found;
 }
 
 Found find_fields(std::span<const WsField> fields) {
@@ -61,10 +31,10 @@ Found find_fields(std::span<const WsField> fields) {
       found.connection = found.connection || has_token(value, "upgrade");
     } else if (same_name(name, "sec-websocket-key")) {
       ++found.keys;
-      found.key = trimmed(value);
+      found.key = trim(value);
     } else if (same_name(name, "sec-websocket-version")) {
       ++found.versions;
-      found.version = trimmed(value);
+      found.version = trim(value);
     } else if (same_name(name, "sec-websocket-protocol")) {
       found.protocol_lines.push_back(value);
     } else if (same_name(name, "sec-websocket-extensions")) {
@@ -72,29 +42,17 @@ Found find_fields(std::span<const WsField> fields) {
     } else if (same_name(name, "transfer-encoding")) {
       found.body = true;
     } else if (same_name(name, "content-length")) {
-      found.body = found.body || trimmed(value) != "0";
+      found.body = found.body || trim(value) != "0";
     }
   }
   return found;
 }
 
 bool read_subprotocols(std::span<const std::string_view> lines, std::vector<std::string_view>& out) {
-  for (auto line : lines) {
-    for (auto element = next_element(line); !element.empty(); element = next_element(line)) {
-      if (!is_token(element)) return false;
-      out.push_back(element);
-    }
+  for (const auto line : lines) {
+    for_each_member(line, [&](std::string_view member) { out.push_back(member); });
   }
-  return true;
-}
-
-void append(std::vector<char>& out, std::string_view text) { out.insert(out.end(), text.begin(), text.end()); }
-
-void append_field(std::vector<char>& out, std::string_view name, std::string_view value) {
-  append(out, name);
-  append(out, ": ");
-  append(out, value);
-  append(out, "\r\n");
+  return std::all_of(out.begin(), out.end(), is_token);
 }
 
 }  // namespace
@@ -125,14 +83,10 @@ WsRequest read_ws_request(std::string_view method, int http_version, std::span<c
   return request;
 }
 
-void append_ws_accept(std::vector<char>& out, const WsRequest& request, std::string_view subprotocol,
-                      std::span<const WsField> extra) {
-  append(out, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n");
-  append_field(out, "Sec-WebSocket-Accept", request.accept);
-  if (!subprotocol.empty()) append_field(out, "Sec-WebSocket-Protocol", subprotocol);
-  if (request.deflate) append_field(out, "Sec-WebSocket-Extensions", ws_deflate_value(*request.deflate));
-  for (const auto& [name, value] : extra) append_field(out, name, value);
-  append(out, "\r\n");
+std::string ws_accept_lines(const WsRequest& request) {
+  std::string lines = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + request.accept + "\r\n";
+  if (request.deflate) lines += "Sec-WebSocket-Extensions: " + ws_deflate_value(*request.deflate) + "\r\n";
+  return lines;
 }
 
 }  // namespace prefork::http

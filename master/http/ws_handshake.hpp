@@ -36,8 +36,7 @@ struct WsRequest {
 [[nodiscard]] WsRequest read_ws_request(std::string_view method, int http_version, std::span<const WsField> fields,
                                         const WsDeflateWishes* wishes);
 
-// Appends the whole 101 answer. subprotocol may be empty; extra fields must have been checked.
-void append_ws_accept(std::vector<char>& out, const WsRequest& request, std::string_view subprotocol,
-                      std::span<const WsField> extra);
+// The field lines of the 101 that are the server's: all but the subprotocol, which the application chooses.
+[[nodiscard]] std::string ws_accept_lines(const WsRequest& request);
 
 }  // namespace prefork::http

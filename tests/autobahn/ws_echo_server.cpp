@@ -86,8 +86,8 @@ bool echo(http::WsSession& session, std::span<char> input) {
 }
 
 void run_session(int fd, const http::WsOptions& options, const http::WsRequest& request, std::string rest) {
-  std::vector<char> out;
-  http::append_ws_accept(out, request, {}, {});
+  const std::string answer = "HTTP/1.1 101 Switching Protocols\r\n" + http::ws_accept_lines(request) + "\r\n";
+  std::vector<char> out(answer.begin(), answer.end());
   http::WsSession session(options, request.deflate, out, Clock::now());
   bool open = echo(session, rest);
   std::vector<char> chunk(65536);

@@ -334,12 +334,19 @@ TEST(H1Writer, WritesInterimReplies) {
 
 TEST(H1Writer, WritesTheReplyThatEndsHttp) {
   std::vector<char> out;
-  EXPECT_FALSE(write_switching_reply(
-      Record(200, {{"Sec-WebSocket-Protocol", "chat"}, {"Upgrade", "x"}, {"Content-Length", "0"}}).view, {},
-      "Upgrade: websocket\r\nConnection: Upgrade\r\n", out));
+  EXPECT_FALSE(write_switching_reply(Record(101, {{"Sec-WebSocket-Protocol", "chat"},
+                                                  {"Upgrade", "x"},
+                                                  {"Content-Length", "0"},
+                                                  {"Sec-WebSocket-Accept", "forged"},
+                                                  {"Sec-WebSocket-Extensions", "x-forged"}})
+                                         .view,
+                                     {}, "Upgrade: websocket\r\nConnection: Upgrade\r\n", out));
   EXPECT_EQ(std::string(out.begin(), out.end()),
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Protocol: "
             "chat\r\n\r\n");
+  const std::string long_fields = "X-Long: " + std::string(1'000, 'x') + "\r\n";
+  EXPECT_FALSE(write_switching_reply(Record(101, {{"X-Up", "1"}}).view, {}, long_fields, out));
+  EXPECT_TRUE(std::string(out.begin(), out.end()).ends_with(long_fields + "X-Up: 1\r\n\r\n"));
 }
 
 TEST(H1Writer, WritesErrorReplies) {

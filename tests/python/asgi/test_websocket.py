@@ -31,6 +31,14 @@ def test_first_subprotocol_is_chosen(server):
         assert (client.status, client.headers["sec-websocket-protocol"]) == (101, "two")
 
 
+def test_answer_to_a_handshake_has_the_fields_of_every_reply(serve):
+    server = serve("asgi_apps:app", "--header", "X-Served-By: prefork", "--request-id-response")
+    with connect(server, "/echo") as client:
+        assert client.status == 101
+        assert client.headers["x-served-by"] == "prefork"
+        assert {"server", "date", "x-request-id", "sec-websocket-accept"} <= client.headers.keys()
+
+
 def test_client_that_closes_gives_code_and_reason(serve):
     server = serve("asgi_apps:app")
     with connect(server, "/echo") as client:
