@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <grp.h>
 #include <pwd.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -89,8 +88,6 @@ bool statsd_address(std::string_view text) {
   return parsed && parsed->kind != BindAddress::Kind::Descriptor &&
          !(parsed->kind == BindAddress::Kind::Tcp && parsed->host.empty());
 }
-
-bool existing_file(std::string_view text) { return access(std::string(text).c_str(), R_OK) == 0; }
 
 bool sticky_rule(std::string_view text) {
   if (text.empty() || text == "ip") return true;

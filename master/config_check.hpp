@@ -13,7 +13,6 @@ namespace prefork::check {
 [[nodiscard]] bool url_path(std::string_view text);  // "/..."
 [[nodiscard]] bool syslog_address(std::string_view text);
 [[nodiscard]] bool statsd_address(std::string_view text);
-[[nodiscard]] bool existing_file(std::string_view text);
 [[nodiscard]] bool known_user(std::string_view text);   // a number or a name in the user database
 [[nodiscard]] bool sticky_rule(std::string_view text);  // "", "ip", "cookie:NAME", "header:NAME"
 [[nodiscard]] bool known_group(std::string_view text);

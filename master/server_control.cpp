@@ -1,4 +1,4 @@
-// What the server answers over its control socket, and what it tells systemd.
+// What the server answers over its control socket.
 #include <unistd.h>
 
 #include <sstream>

@@ -8,11 +8,6 @@ Exchange::~Exchange() {
 }
 
 Exchange::Read Exchange::read_body(std::span<const std::byte>& piece) {
-  if (!unread_.empty()) {
-    piece = unread_;
-    unread_ = {};
-    return Read::Data;
-  }
   if (!inline_body_.empty()) {
     piece = inline_body_;
     inline_body_ = {};
@@ -47,14 +42,6 @@ Exchange::Read Exchange::read_body(std::span<const std::byte>& piece) {
   if (crew_.until(hooks_, Crew::For::Stream, step) != Waited::Ready) return Read::Aborted;
   if (result == Read::Data) piece = current_;
   return result;
-}
-
-void Exchange::unread(std::size_t bytes) {
-  if (bytes == 0) return;
-  PREFORK_CHECK(unread_.empty(), "only the last piece can be given back, once");
-  // The last piece is current_, or the inline body when current_ was never filled.
-  const auto all = current_.empty() ? job_.view.body() : std::span<const std::byte>(current_);
-  unread_ = all.last(bytes);
 }
 
 template <class Step>
@@ -100,10 +87,6 @@ Sent Exchange::send_interim(const Reply& reply) {
     crew_.outbox().ring();
     return true;
   });
-}
-
-Sent Exchange::send_trailers(std::span<const wire::ReplyField> fields) {
-  return push([&] { return crew_.outbox().try_trailers(id(), fields); });
 }
 
 Sent Exchange::send_body(std::span<const std::byte> body, bool end) {

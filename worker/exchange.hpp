@@ -37,14 +37,11 @@ class Exchange {
   // The next piece of the request's body, valid until the next call. Waits for it without the GIL.
   Read read_body(std::span<const std::byte>& piece);
   bool body_broken() const { return body_broken_; }  // a read said Aborted
-  // Leaves what was not looked at to the next read_body().
-  void unread(std::size_t bytes);
 
   // The head, with the whole body when `end`. Nothing was sent before.
   Sent send_head(const Reply& reply, std::span<const std::byte> body, bool end);
   Sent send_interim(const Reply& reply);
   Sent send_body(std::span<const std::byte> body, bool end);
-  Sent send_trailers(std::span<const wire::ReplyField> fields);
   // `length` bytes of the file from `offset`: the master sends them itself. Empty: the descriptor cannot cross, send bytes instead.
   std::optional<Sent> send_file(int fd, std::uint64_t offset, std::uint64_t length, bool end);
   // The reply cannot be completed: before its head the client gets a 502, after it the connection is cut.
@@ -64,8 +61,7 @@ class Exchange {
   Job& job_;
   std::uint64_t body_window_;
   std::span<const std::byte> inline_body_;
-  Buffer current_;  // the piece handed out last
-  std::span<const std::byte> unread_;
+  Buffer current_;             // the piece handed out last
   std::uint64_t granted_ = 0;  // body bytes the master was allowed to send and that are not read yet
   bool body_broken_ = false;
   bool head_sent_ = false;

@@ -43,7 +43,7 @@ Connection::Connection(Site& site, net::Peer peer, const net::BoundSocket& local
       parser_(site.limits),
       out_(site.loop, site.reply_spools, [this] { on_writable(); }) {}
 
-Connection::~Connection() { cancel_all(wire::CancelReason::ClientGone); }
+Connection::~Connection() { cancel_all(); }
 
 void Connection::start(std::unique_ptr<net::Stream> stream) {
   stream_ = std::move(stream);
@@ -164,16 +164,16 @@ void Connection::close_now() {
   if (state_ == State::Closed) return;
   PREFORK_FAULT_POINT("master.close");
   state_ = State::Closed;
-  cancel_all(wire::CancelReason::ClientGone);
+  cancel_all();
   stream_.reset();
   cancel();
   site_.close(*this);
 }
 
-void Connection::cancel_all(wire::CancelReason reason) {
+void Connection::cancel_all() {
   reading_ = nullptr;
   for (auto& exchange : exchanges_) {
-    site_.dispatcher.cancel(*exchange, reason);
+    site_.dispatcher.cancel(*exchange, wire::CancelReason::ClientGone);
     if (exchange->submitted && !exchange->ended && site_.observer != nullptr) {
       if (exchange->status == 0) exchange->status = 499;  // the client closed before there was an answer
       site_.observer->on_done(*exchange, peer_);
@@ -191,7 +191,7 @@ void Connection::drain() {
     return schedule();
   }
   if (state_ == State::WebSocket) {
-    websocket_->close(1001, {});
+    websocket_->close(ws_code::kGoingAway, {});
     if (broken_) return on_gone();
     after_write();
   }

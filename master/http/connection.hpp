@@ -163,7 +163,7 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   void stop_reading_requests();
   void linger_or_close();
   void on_gone();
-  void cancel_all(wire::CancelReason reason);
+  void cancel_all();
   void update_interest();
   void schedule();
   bool watches_rate() const {

@@ -117,7 +117,6 @@ void Connection::on_head_done() {
     if (exchange.expects_continue) send_continue();
     return;
   }
-  exchange.submitted = false;
   if (exchange.expects_continue)
     submit_ready();  // or nothing will follow; else what is here goes along: submit_streamed()
 }

@@ -318,7 +318,7 @@ void Connection::end_reply(H1Exchange& exchange, bool aborted) {
 // A WebSocket would keep the worker for as long as the client likes: its client comes again, and gets a new one.
 void Connection::on_worker_retired(Exchange&) {
   if (state_ != State::WebSocket) return;
-  websocket_->close(1012, {});
+  websocket_->close(ws_code::kRestart, {});
   if (broken_) on_gone();
   if (state_ != State::Closed) after_write();
 }
@@ -329,7 +329,8 @@ void Connection::on_failure(Exchange& base, std::uint16_t status, const char* wh
   const bool paged = status == 500 && site_.failure_page != nullptr;  // the log has the traceback already
   if (site_.observer != nullptr && !paged) site_.observer->on_error(&exchange, &peer_, status, why);
   if (state_ == State::WebSocket) {
-    websocket_->close(status == 503 ? 1012 : 1011, {});  // 503: its worker was replaced in good order
+    // 503: its worker was replaced in good order.
+    websocket_->close(status == 503 ? ws_code::kRestart : ws_code::kInternalError, {});
     return after_write();
   }
   if (paged && !exchange.head_written) {
@@ -418,7 +419,7 @@ void Connection::finish_front() {
     site_.recycle(std::move(exchanges_.front()));
     exchanges_.erase(exchanges_.begin());
     if (last) {
-      cancel_all(wire::CancelReason::ClientGone);
+      cancel_all();
       if (state_ == State::Open) state_ = State::Closing;
       return after_write();
     }
@@ -438,7 +439,7 @@ void Connection::finish_front() {
 // What was written still reaches the client, and the replies before it whole. With a length or with chunks it can tell that this one
 // is not complete. A client of HTTP/1.0 cannot; a reset would say it, but takes with it what the client has not read yet.
 void Connection::break_off() {
-  cancel_all(wire::CancelReason::ClientGone);
+  cancel_all();
   if (state_ == State::Open) state_ = State::Closing;
   after_write();
 }

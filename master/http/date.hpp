@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cstdint>
-#include <optional>
 #include <string_view>
 
 namespace prefork::http {
@@ -13,9 +12,6 @@ inline constexpr std::size_t kDateLength = 29;  // "Sun, 06 Nov 1994 08:49:37 GM
 
 // Writes kDateLength bytes. The year must have four digits: 0 to 9999; a time outside is clamped.
 void write_date(std::int64_t unix_seconds, char* out);
-
-// Any of the three forms that a recipient must accept; empty when the text is none of them.
-[[nodiscard]] std::optional<std::int64_t> parse_date(std::string_view text, std::int64_t now);
 
 class DateText {
  public:

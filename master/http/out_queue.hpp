@@ -23,7 +23,6 @@ class OutQueue {
 
   // Between cork() and flush() everything is gathered, for one write of many small replies.
   void cork() { corked_ = true; }
-  bool corked() const { return corked_; }
 
   // False: the stream has failed. `limits` are of the spool that is made when the reader is slow.
   [[nodiscard]] bool write(net::Stream& stream, std::span<const iovec> pieces, const net::Spool::Limits& limits);

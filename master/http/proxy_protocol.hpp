@@ -45,8 +45,7 @@ class ProxyProtocol {
  private:
   static constexpr std::size_t kSignature = 12;
   static constexpr std::size_t kV2Head = 16;
-  static constexpr std::size_t kV1Longest = 107;   // with CRLF
-  static constexpr std::size_t kV2Addresses = 36;  // of two IPv6 sockets, the longest that is read
+  static constexpr std::size_t kV1Longest = 107;  // with CRLF
 
   enum class State : std::uint8_t { Start, Line, Head, Addresses, Values };
   struct Text {

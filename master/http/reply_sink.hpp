@@ -1,4 +1,4 @@
-// Where the reply to an Exchange goes: an HTTP/1 connection, a WebSocket, later a stream of HTTP/2, in tests a recorder.
+// Where the reply to an Exchange goes: a connection, in tests a recorder.
 #pragma once
 
 #include <cstdint>

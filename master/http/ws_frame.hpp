@@ -35,7 +35,7 @@ constexpr std::size_t kWsMaxControlPayload = 125;
 
 namespace ws_code {
 constexpr std::uint16_t kNormal = 1000, kGoingAway = 1001, kProtocolError = 1002, kNoStatus = 1005, kLost = 1006,
-                        kInvalidData = 1007, kPolicy = 1008, kTooBig = 1009, kInternalError = 1011, kRestart = 1012;
+                        kInvalidData = 1007, kTooBig = 1009, kInternalError = 1011, kRestart = 1012;
 }  // namespace ws_code
 
 struct WsFrameHead {

@@ -8,6 +8,10 @@ namespace {
 // An assembled message's buffer above this size is given back at once instead of waiting for the next message.
 constexpr std::size_t kKeptBuffer = 64 * 1024;
 
+// Of zlib: the fastest, in memory that ten thousand sessions can have.
+constexpr int kCompressLevel = 1;
+constexpr int kCompressMemLevel = 5;
+
 // The most bytes that a message of `limit` bytes can be compressed to by zlib's worst parameters; what needs more is a
 // stream of empty blocks, made to keep us busy.
 std::uint64_t longest_compressed(std::uint64_t limit) { return limit + limit / 8 + limit / 64 + 1024; }
@@ -23,8 +27,8 @@ WsSession::WsSession(const WsOptions& options, const std::optional<WsDeflateTerm
     : options_(options), out_(out), parser_(deflate.has_value()), since_(now) {
   if (!deflate) return;
   inflater_.emplace(deflate->client_window_bits, deflate->client_no_context_takeover);
-  deflater_.emplace(deflate->server_window_bits, deflate->server_no_context_takeover, options.compress_level,
-                    options.compress_mem_level);
+  deflater_.emplace(deflate->server_window_bits, deflate->server_no_context_takeover, kCompressLevel,
+                    kCompressMemLevel);
 }
 
 WsEvent WsSession::feed(std::span<char>& input, WsTime now) {

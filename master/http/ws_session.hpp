@@ -39,8 +39,6 @@ struct WsOptions {
   std::chrono::milliseconds close_timeout{10'000};  // for the client's close frame after ours
   std::size_t max_pong_backlog = 64 * 1024;         // with more unsent output only the latest ping is remembered
   std::size_t compress_threshold = 512;             // shorter messages are sent as they are
-  int compress_level = 1;
-  int compress_mem_level = 5;
 };
 
 struct WsEvent {

@@ -1,5 +1,5 @@
 // One event loop and what hangs on its turns. A turn: timers, then the hooks that want to work before the loop sleeps, then poll,
-// then the hooks that must run first after it. Owned by a Shard; everything on it is used by its thread only.
+// then the hooks that must run first after it. Owned by the Server; everything on it is used by its thread only.
 #pragma once
 
 #include <uv.h>

@@ -203,7 +203,7 @@ void FileWatch::compare(FileTree now) {
   } else if (engine_ != WatchEngine::Inotify) {
     timer_.start(engine_ == WatchEngine::Poll ? kPollMs : kLookMs);
   }
-  if (!walk_again_ && !settling_ && !std::exchange(told_, true)) events_.watching(times_.size(), !watches_.empty());
+  if (!settling_ && !std::exchange(told_, true)) events_.watching(times_.size(), !watches_.empty());
   if (changed) events_.changed(path);
 }
 

@@ -36,9 +36,6 @@ class Notifier {
   int status(std::string_view text) const { return send(with_status("", text)); }
   int main_pid(pid_t pid) const { return send("MAINPID=" + std::to_string(pid)); }
   int alive() const { return send("WATCHDOG=1"); }
-  int extend_timeout(std::chrono::microseconds by) const {
-    return send("EXTEND_TIMEOUT_USEC=" + std::to_string(by.count()));
-  }
   int send(std::string_view message) const;
 
  private:

@@ -293,7 +293,6 @@ void Supervisor::on_ready(dispatch::WorkerLink& link) {
     return;
   }
   worker->notes.due_ms = 0;
-  worker->notes.ready_ms = loop_.now_ms();
   timer_.start(0);  // reconciles when the turn's records are read: this comes from the middle of one worker's
 }
 

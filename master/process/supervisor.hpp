@@ -102,6 +102,8 @@ class Supervisor : public dispatch::WorkerKeeper {
     unsigned ready() const { return fresh_ready + outdated_ready; }
   };
 
+  static constexpr std::uint64_t kHealthyMs = 5'000;  // a process that lived so long did not fail at its start
+
   bool outdated(const WorkerProcess& worker) const;
   Census count() const;
   void reconcile();

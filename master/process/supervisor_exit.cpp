@@ -15,7 +15,6 @@ constexpr int kExitBoot = 3;  // the worker cannot start
 constexpr int kExitApp = 4;   // the application cannot be found
 constexpr std::uint64_t kFirstBackOffMs = 100;
 constexpr std::uint64_t kLongestBackOffMs = 10'000;
-constexpr std::uint64_t kHealthyMs = 5'000;  // who lived so long did not fail at its start
 
 }  // namespace
 

@@ -7,11 +7,6 @@
 #include "master/process/supervisor.hpp"
 
 namespace prefork::process {
-namespace {
-
-constexpr std::uint64_t kHealthyMs = 5'000;
-
-}  // namespace
 
 Mold* Supervisor::mold_of(std::uint32_t generation) const {
   if (mold_ && mold_->generation() == generation) return mold_.get();

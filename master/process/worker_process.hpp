@@ -26,7 +26,6 @@ struct WorkerNotes {
   bool ending = false;       // it was told to go
   bool aborted = false;      // it hung
   std::uint64_t due_ms = 0;  // it is killed then
-  std::uint64_t ready_ms = 0;
   std::uint64_t most_requests = 0;
   std::uint64_t resident_bytes = 0;
   std::string cause;                                // why it was killed

@@ -53,8 +53,6 @@ std::optional<Level> parse_level(std::string_view text) {
   return {};
 }
 
-std::string_view level_name(Level level) { return facts(level).name; }
-
 bool wants_colour(int fd) {
   const char* no_colour = std::getenv("NO_COLOR");
   const char* terminal = std::getenv("TERM");

@@ -23,7 +23,6 @@ inline constexpr std::size_t kLevels = 5;
 
 // "debug", "info", "warning", "error", "critical", in any case.
 [[nodiscard]] std::optional<Level> parse_level(std::string_view text);
-std::string_view level_name(Level level);  // "DEBUG" and so on
 
 // Colour is for people: a terminal, and neither NO_COLOR nor a dumb terminal.
 bool wants_colour(int fd);

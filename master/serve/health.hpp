@@ -24,7 +24,6 @@ struct HealthReply {
   std::string_view body;  // static text; text/plain
 };
 inline constexpr std::string_view kHealthType = "text/plain; charset=utf-8";
-inline constexpr std::string_view kHealthFields = "Cache-Control: no-store\r\n";
 
 class Health {
  public:

@@ -64,9 +64,6 @@ class Metrics {
   void reloaded(bool well) { (well ? reloads_ : failed_reloads_).add(); }
 
   std::uint64_t requests() const;
-  const Histogram& queue_time() const { return queue_time_; }
-  const Histogram& service_time() const { return service_time_; }
-  const Histogram& total_time() const { return total_time_; }
 
  private:
   friend class Exposition;

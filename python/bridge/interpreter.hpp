@@ -12,7 +12,7 @@ namespace prefork::bridge {
 std::string environment_python(const wire::Settings& settings);
 
 // Whether the embedded interpreter can stand in for that executable: the same base installation behind links and pyvenv.cfg.
-// Otherwise the fallback host (host.hpp) has to serve it.
+// Otherwise that python itself has to serve it (host_main.cpp).
 bool embeds(const std::string& python);
 
 class Interpreter {

@@ -46,7 +46,6 @@ class Reply {
   bool gone() const { return gone_; }
   bool cut() const { return cut_; }            // the application sent more than it announced
   bool bodiless() const { return bodiless_; }  // HEAD, 204, 304: the body is counted and dropped
-  bool has_length() const { return length_known_; }
   std::uint64_t length_left() const { return left_; }
   std::uint16_t status() const { return status_; }
 

@@ -68,7 +68,7 @@ constexpr std::uint64_t message_charge(std::uint64_t bytes, std::uint64_t most) 
 }
 
 // HalfClosed cancels nothing: the client has ended its side and still reads; ASGI tells http.disconnect.
-enum class CancelReason : std::uint32_t { ClientGone = 1, TimedOut = 2, Shutdown = 3, HalfClosed = 4 };
+enum class CancelReason : std::uint32_t { ClientGone = 1, TimedOut = 2, HalfClosed = 3 };
 struct CancelRecord {
   CancelReason reason = CancelReason::ClientGone;
   std::uint32_t reserved = 0;

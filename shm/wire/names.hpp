@@ -98,9 +98,4 @@ constexpr bool is_safe(Method method) {
          method == Method::QUERY || method == Method::PROPFIND || method == Method::REPORT || method == Method::SEARCH;
 }
 
-// RFC 9110 9.2.2.
-constexpr bool is_idempotent(Method method) {
-  return is_safe(method) || method == Method::PUT || method == Method::DELETE;
-}
-
 }  // namespace prefork::wire

@@ -16,9 +16,8 @@
 namespace prefork::wire {
 
 enum ReplyFlags : std::uint8_t {
-  kReplyClose = 1,      // the application asked for Connection: close
-  kReplyTrailers = 2,   // a Trailers record will come before the end
-  kReplyNoBodyYet = 4,  // do not flush: body bytes follow at once
+  kReplyClose = 1,     // the application asked for Connection: close
+  kReplyTrailers = 2,  // a Trailers record will come before the end
 };
 
 struct ReplyHead {

@@ -94,8 +94,6 @@ TEST(Methods, EveryMethodIsFoundInItsExactCaseOnly) {
 TEST(Methods, SafetyIsThatOfTheirDefinitions) {
   EXPECT_TRUE(is_safe(Method::GET) && is_safe(Method::HEAD) && is_safe(Method::OPTIONS) && is_safe(Method::QUERY));
   EXPECT_FALSE(is_safe(Method::POST) || is_safe(Method::PUT) || is_safe(Method::DELETE) || is_safe(Method::Unknown));
-  EXPECT_TRUE(is_idempotent(Method::PUT) && is_idempotent(Method::DELETE) && is_idempotent(Method::GET));
-  EXPECT_FALSE(is_idempotent(Method::POST) || is_idempotent(Method::PATCH));
 }
 
 }  // namespace
