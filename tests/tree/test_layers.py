@@ -22,11 +22,11 @@ LAYERS = {
     "master": (
         ("master", "shm", "version.hpp"),
         {
-            r"uv\.h|llhttp\.h|zlib\.h|wslay/.*|openssl/.*|nghttp2/.*|brotli/.*|zstd\.h": r".*",
+            r"uv\.h|llhttp\.h|zlib\.h": r".*",
             r"CLI/.*": r"master/config\w*\.cpp",
         },
     ),
-    "python/bridge": (("python/bridge", "worker", "shm", "version.hpp"), {r"Python\.h|structmember\.h|datetime\.h|frameobject\.h": r".*"}),
+    "python/bridge": (("python/bridge", "worker", "shm", "version.hpp"), {r"Python\.h|structmember\.h": r".*"}),
 }
 
 
