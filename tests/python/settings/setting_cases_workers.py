@@ -279,9 +279,9 @@ def pre_exec(walk):
         server.expect("The new master ended")
         server.signal(signal.SIGUSR2)
         until(lambda: server.log().count("Serving with 1 worker") == 2, "the successor")
-        child = [pid for pid in server.tree()[1:] if "master" in pathlib.Path(f"/proc/{pid}/cmdline").read_text()]
-        server.signal(signal.SIGTERM, child[0])
-        until(lambda: len([pid for pid in server.tree()[1:] if "master" in pathlib.Path(f"/proc/{pid}/cmdline").read_text()]) == 0, "the successor's end")
+        successor, = [pid for pid in server.tree()[1:] if "master" in pathlib.Path(f"/proc/{pid}/cmdline").read_text()]
+        server.signal(signal.SIGTERM, successor)
+        until(lambda: successor not in server.tree(), "the successor's end")
 
     heard(walk, "pre_exec", upgrade)
 
