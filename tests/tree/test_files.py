@@ -20,7 +20,7 @@ def left_for_later(path, text):
 
 
 @pytest.mark.parametrize("check, folders", [(too_long, SHIPPED), (left_for_later, ALL)])
-def test_files(check, folders):
+def test_files_keep_to_the_rules(check, folders):
     found = [line for path, text in sources(*folders) for line in check(path, text)]
     assert not found, "\n".join(found)
 

@@ -46,14 +46,14 @@ def has(site):
     return look
 
 
-def test_routes(client):
+def test_paths_reach_their_views(client):
     for name in ("you", "caf\xe9", "a b"):
         assert client.get(f"/hello/{name}").text == f"Hello, {name}!"
     assert client.get("/nowhere").status_code == 404
     assert client.post("/upload/nowhere").status_code == 404
 
 
-def test_forms(client):
+def test_forms_and_files_are_parsed(client):
     assert client.post("/form", data={"a": "1 & 2"}).json() == {"a": "1 & 2", "file": None}
     for size in (10, 3_000_000):
         reply = client.post("/form", data={"a": "x"}, files={"f": ("f.txt", b"f" * size, "text/plain")})
@@ -61,7 +61,7 @@ def test_forms(client):
 
 
 @pytest.mark.parametrize("size", [0, 10, 300_000, 3_000_000])
-def test_uploads(client, size):
+def test_uploads_arrive_whole(client, size):
     body = random.Random(size).randbytes(size)
     assert client.post("/upload", content=body).text == hashlib.sha256(body).hexdigest()
 
@@ -72,7 +72,7 @@ def test_uploads_without_a_length(client):
     assert reply.text == hashlib.sha256(body).hexdigest()
 
 
-def test_streams(client):
+def test_streams_arrive_whole(client):
     with client.stream("GET", "/stream") as reply:
         assert list(reply.iter_lines()) == [f"line {i}" for i in range(1000)]
 
@@ -83,7 +83,7 @@ def test_server_sent_events(client):
         assert list(filter(None, reply.iter_lines())) == ["data: 0", "data: 1", "data: 2"]
 
 
-def test_files(client):
+def test_files_are_sent_whole(client):
     import asgi_frameworks
 
     source = pathlib.Path(asgi_frameworks.__file__).read_bytes()
@@ -102,14 +102,14 @@ def test_ranges_of_files(site, client):
         assert int(client.head("/file").headers["content-length"]) == len(source)
 
 
-def test_errors(site, client):
+def test_an_error_is_a_500_and_the_next_request_is_served(site, client):
     if site.framework not in ("litestar", "django"):  # which keep it to themselves
         site.expect("deliberate")
     assert client.get("/error").status_code == 500
     assert client.get("/hello/again").status_code == 200
 
 
-def test_cookies(client):
+def test_cookies_go_there_and_back(client):
     assert client.get("/cookie").text == "new"
     assert client.get("/cookie").text == "yes"
     assert dict(client.cookies) == {"seen": "yes", "other": "too"}

@@ -34,7 +34,7 @@ def connect(server, path, **options):
 
 
 @pytest.mark.parametrize("transports", [["websocket"], ["polling"], ["polling", "websocket"]], ids="+".join)
-def test_socketio(site, transports):
+def test_socketio_calls_and_broadcasts_over_each_transport(site, transports):
     server = site("socketio")
     import socketio
 
@@ -57,7 +57,7 @@ def test_socketio(site, transports):
     asyncio.run(talk())
 
 
-def test_graphql(site):
+def test_graphql_answers_queries_and_subscriptions(site):
     server = site("strawberry")
     with ask(server) as client:
         reply = client.post("/", json={"query": 'query { hello(name: "you") }'})
@@ -81,7 +81,7 @@ def test_server_sent_events_end_with_their_client(site):
         until(lambda: client.get("/").json() == ["ended"], "the end of the events")
 
 
-def test_prometheus(site):
+def test_prometheus_counts_by_route(site):
     server = site("prometheus")
     with ask(server) as client:
         for number in range(5):
@@ -90,7 +90,7 @@ def test_prometheus(site):
     assert 'handler="/items/{item}"' in metrics and [line for line in metrics.splitlines() if line.startswith("http_requests_total") and line.endswith(" 5.0")]
 
 
-def test_traces(site):
+def test_traces_begin_with_the_clients_and_cover_websockets(site):
     server = site("opentelemetry")
     trace = "0af7651916cd43dd8448eb211c80319c"
     with ask(server) as client:
@@ -110,7 +110,7 @@ def test_wsgi_below_asgi(site):
             assert (reply.headers["x-method"], reply.content) == ("POST", b"/in/here" + b"b" * size)
 
 
-def test_channels(site):
+def test_channels_reach_everybody_in_a_group(site):
     server = site("channels")
     assert server.get("/").body == b"django"
     with contextlib.ExitStack() as stack:
@@ -119,7 +119,7 @@ def test_channels(site):
         assert [json.loads(client.recv()) for client in clients] == [{"text": "everybody"}] * 3
 
 
-def test_sanic(site):
+def test_sanic_serves_json_streams_and_websockets(site):
     server = site("sanic")
     with ask(server) as client:
         assert client.get("/").text == "sanic"

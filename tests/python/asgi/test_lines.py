@@ -39,7 +39,7 @@ def test_forms_of_the_target(server, target, path, raw_path, query):
     assert (scope["path"], scope["raw_path"], scope["query_string"]) == (path, raw_path, query)
 
 
-def test_asterisk(server):
+def test_an_asterisk_is_the_path(server):
     assert scope_of(server, b"OPTIONS * HTTP/1.1\r\nHost: h\r\n")["raw_path"] == "*"
 
 
@@ -59,7 +59,7 @@ def test_version_of_http(server):
     assert scope_of(server, b"GET / HTTP/1.1\r\nHost: h\r\n")["http_version"] == "1.1"
 
 
-def test_unix_socket(serve, tmp_path):
+def test_a_unix_socket_has_no_client_and_its_path_for_a_server(serve, tmp_path):
     path = f"{tmp_path}/s"
     scope = json.loads(serve("asgi_lines:app", bind=f"unix:{path}").get("/").body)
     assert scope["server"] == [path, None] and scope["client"] is None

@@ -32,7 +32,7 @@ def heard(server):
 
 
 @pytest.mark.parametrize("name", asgi_odd.HTTP)
-def test_http(server, name):
+def test_odd_messages_of_http_get_their_answer(server, name):
     _, status, body = asgi_odd.HTTP[name]
     if status == 500:
         fails(server)
@@ -46,7 +46,7 @@ def test_http(server, name):
 
 
 @pytest.mark.parametrize("name", asgi_odd.WEBSOCKET)
-def test_websocket(server, name):
+def test_odd_messages_of_websockets_get_their_end(server, name):
     _, expected = asgi_odd.WEBSOCKET[name]
     if expected in (500, [1011]) or name.startswith("closes-"):
         fails(server)
@@ -66,7 +66,7 @@ def test_websocket(server, name):
     ("awaits-twice", b"refused"), ("forgets-to-await", b"ended"), ("goes-on-when-refused", b"end"),
     ("sends-at-once-from-many", b"".join(b"%d" % number * 100_000 for number in range(5))),
 ])
-def test_ways(server, name, answer):
+def test_odd_ways_to_answer_or_to_fail(server, name, answer):
     if name == "raises-behind-its-answer":
         fails(server)
     for _ in range(3):

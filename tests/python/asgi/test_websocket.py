@@ -80,7 +80,7 @@ def test_handshake_that_comes_before_the_application_is_loaded(serve):
     server = serve("asgi_late:app", ready=None)
     until(lambda: "Booting worker" in server.log(), "the worker")
     with server.connect() as client:
-        client.sendall(b"GET /echo HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+        client.sendall(handshake("/echo"))
         (server.folder / "gate").touch()
         assert client.makefile("rb").readline() == b"HTTP/1.1 101 Switching Protocols\r\n"
 

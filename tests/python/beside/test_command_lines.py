@@ -67,7 +67,7 @@ def ours(tmp_path, line):
 
 
 @pytest.mark.parametrize("line", lines(ALIKE))
-def test_alike(tmp_path, theirs, line):
+def test_both_accept_or_refuse_the_same(tmp_path, theirs, line):
     (status, said), (mine, told) = theirs[line], ours(tmp_path, line)
     assert status == mine, (said, told)
     if status == 2:
@@ -87,7 +87,7 @@ def test_unlike_on_purpose(tmp_path, theirs, difference, line):
     (["dropin_app:app", "-w", "2", "another:app"], (2, 2)), (["--proxy-protocol", "dropin_app:app"], (1, 0)), ([], (1, 0)),
     (["no_such_module:app"], (1, 1)), (["dropin_app:nothing"], (1, 1)), (["dropin_app"], (1, 1)), (["dropin_app:app()"], (1, 1)), (["dropin_app:app("], (1, 1)),
 ])
-def test_the_application(tmp_path, words, statuses):
+def test_both_find_or_miss_the_application(tmp_path, words, statuses):
     seen = [run(name, tmp_path, ["--check-config", *words]) for name in ("gunicorn", "prefork")]
     assert tuple(status for status, _ in seen) == statuses, seen
 
@@ -97,7 +97,7 @@ def test_the_application(tmp_path, words, statuses):
     ({"GUNICORN_CMD_ARGS": "ignored:app -w 2"}, (0, 0)), ({"GUNICORN_CMD_ARGS": "--name 'x"}, (1, 1)), ({"WEB_CONCURRENCY": ""}, (1, 1)),
     ({"WEB_CONCURRENCY": "x"}, (1, 1)), ({"WEB_CONCURRENCY": "3", "PORT": "5000", "SENDFILE": "maybe", "FORWARDED_ALLOW_IPS": "*"}, (0, 0)),
 ])
-def test_variables(tmp_path, variables, statuses):
+def test_both_read_the_same_variables(tmp_path, variables, statuses):
     for name, status in zip(("gunicorn", "prefork"), statuses):
         (tmp_path / name).mkdir()
         assert run(name, tmp_path / name, ["--check-config", "dropin_app:app"], variables)[0] == status, name

@@ -39,7 +39,7 @@ def normal(line):
     return [*fields[:9], fields[9].isdigit(), fields[10].isdigit(), *fields[11:17]]
 
 
-def test_access_log_lines(both):
+def test_access_logs_have_the_same_lines(both):
     seen = []
     for peer in both("--access-logfile", "access.log", "--access-logformat", FORMAT):
         for request in REQUESTS:
@@ -58,7 +58,7 @@ def test_default_access_log_and_standard_output(both):
     assert forms[0] == forms[1]
 
 
-def test_addresses(both, tmp_path):
+def test_addresses_of_each_kind_are_served_and_left(both, tmp_path):
     for peer in both("-b", "127.0.0.1:PORT", "-b", "[::1]:PORT", "-b", "unix:web.sock", "-m", "0117"):
         assert peer.get()[0] == 200
         assert peer.get(address=("::1", peer.port))[0] == 200
@@ -80,7 +80,7 @@ def test_ipv6_takes_ipv4_too_unless_that_has_an_address_of_its_own(both, one):
     assert seen == ["::ffff:127.0.0.1"] + ["127.0.0.1"] * 4
 
 
-def test_a_descriptor(one):
+def test_a_descriptor_is_served(one):
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -104,7 +104,7 @@ SPOKEN = "raw_env = ['DROPIN_TEST=file']\nproc_name = 'file'\naccesslog = 'file.
     (["-c", "file:other.py"], {"GUNICORN_CMD_ARGS": "-b 127.0.0.1:PORT -c gunicorn.conf.py"}, "other"),
     ([], {"GUNICORN_CMD_ARGS": "-b 127.0.0.1:PORT -c python:other"}, "other"),
 ])
-def test_precedence(both, arguments, env, expected):
+def test_later_sources_win(both, arguments, env, expected):
     for peer in both(*arguments, env=env, files={"gunicorn.conf.py": SPOKEN, "other.py": SPOKEN.replace("file'", "other'")}):
         assert peer.get()[1]["_env"] == expected, peer.name
 
@@ -116,7 +116,7 @@ def test_platform_variables(both):
         until(lambda peer=peer: len(peer.workers()) == 2, "two workers")
 
 
-def test_places(both):
+def test_directories_and_files_are_where_they_were_named(both):
     seen = []
     for peer in both("--chdir", "/tmp", "--pythonpath", "/first,/second", "-e", "DROPIN_TEST=set", "-p", "PORT.pid"):
         environ = peer.get()[1]
@@ -145,7 +145,7 @@ WIRE = {
 }
 
 
-def test_refused_requests(both):
+def test_the_same_requests_are_refused(both):
     theirs, ours = [{what: peer.status(text) for what, text in WIRE.items()} for peer in both()]
     assert DIFFERENCES["protocol"]
     assert (theirs.pop("version"), theirs.pop("coding")) == (400, 501)
@@ -153,7 +153,7 @@ def test_refused_requests(both):
     assert theirs == ours
 
 
-def test_limits(both):
+def test_raised_limits_let_large_requests_through(both):
     arguments = ("--limit-request-line", "8000", "--limit-request-fields", "200", "--limit-request-field_size", "20000")
     statuses = [[peer.status(WIRE[what]) for what in ("long line", "many fields", "large field")] for peer in both(*arguments)]
     assert statuses[0] == statuses[1] == [200, 200, 200]
@@ -183,7 +183,7 @@ def test_what_proxies_say(both, arguments):
 
 
 @pytest.mark.parametrize("way", ["variable", "argument"])
-def test_script_name(both, way):
+def test_script_name_is_in_front_of_the_path(both, way):
     arguments, env = (["-e", "SCRIPT_NAME=/base"], {}) if way == "argument" else ([], {"SCRIPT_NAME": "/base"})
     seen = []
     for peer in both(*arguments, env=env):
@@ -213,7 +213,7 @@ def on_exit(server): note("on_exit")
 """
 
 
-def test_hooks(both):
+def test_hooks_run_in_the_same_order_with_the_same_facts(both):
     """Those of one process in the same order; those of the master beside a worker's may come a little earlier or later."""
     seen = []
     for peer in both("-c", "conf.py", "-n", "shop", files={"conf.py": HOOKS}):
@@ -242,7 +242,7 @@ def test_hooks(both):
     assert seen[0] == seen[1]
 
 
-def test_statsd_lines(one):
+def test_statsd_gets_the_same_lines(one):
     kinds = []
     with Datagrams() as port:
         for name in ("gunicorn", "prefork"):
@@ -255,7 +255,7 @@ def test_statsd_lines(one):
 
 
 @pytest.mark.parametrize("kind", ["udp", "tcp", "dgram", "stream"])
-def test_syslog_lines(one, tmp_path, kind):
+def test_a_syslog_gets_lines_of_the_same_form(one, tmp_path, kind):
     """gunicorn writes the access log there too when syslog is on; the error log's lines are compared by their form."""
     assert "syslog" in DIFFERENCES
     kinds = []
@@ -306,7 +306,7 @@ def test_exit_status_of_applications_that_cannot_start(both, app):
     assert statuses[0] == statuses[1]
 
 
-def test_a_port_in_use(both):
+def test_a_port_in_use_is_said_and_ends_both(both):
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()

@@ -46,7 +46,7 @@ def test_flags_of_processes_and_threads(serve):
     (["--limit-request-field-size", "30"], "GET / HTTP/1.1\r\nHost: a\r\nA: " + "x" * 40 + "\r\n\r\n", 431),
     (["--limit-request-body", "5"], "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n123456", 413),
 ])
-def test_limits(serve, arguments, request_text, status):
+def test_what_is_over_a_limit_is_refused_with_its_status(serve, arguments, request_text, status):
     assert serve(APP, *arguments).raw(request_text).startswith(b"HTTP/1.1 %d" % status)
 
 
@@ -56,7 +56,7 @@ def test_fields_of_replies(serve):
     assert (headers["X-One"], headers["X-Two"]) == ("1", "2")
 
 
-def test_names_in_ps(serve):
+def test_workers_have_the_name_in_ps(serve):
     server = serve(APP, "--name", "shop")
     names = [open(f"/proc/{pid}/cmdline", "rb").read().replace(b"\0", b" ").decode() for pid in server.workers()]
     assert any("worker [shop]" in name for name in names)

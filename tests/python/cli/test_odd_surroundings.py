@@ -69,7 +69,7 @@ def test_bytes_that_command_a_terminal_are_shown_by_number(tmp_path):
 
 
 @pytest.mark.parametrize("variables", [{"LC_ALL": "C"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, {"LC_ALL": "xx_YY.bogus"}, {"LANG": ""}])
-def test_locales(tmp_path, variables):
+def test_any_locale_will_do(tmp_path, variables):
     assert shell("prefork --check-config dropin_app:app", tmp_path, variables).returncode == 0
     assert b"proc_name = '\xc3\xa9'" in shell("prefork --name $'\\xc3\\xa9' --print-config", tmp_path, variables).stdout
 

@@ -10,7 +10,7 @@ import pytest
 from prefork_config import PREFORK, ROOT
 
 
-def test_version(folder):
+def test_version_is_one_line(folder):
     for flag in ("--version", "-v"):
         outcome = folder.run(flag)
         assert outcome.status == 0

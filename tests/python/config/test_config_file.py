@@ -7,7 +7,7 @@ import sys
 import pytest
 
 
-def test_a_usual_file(folder):
+def test_a_usual_file_is_read_with_its_types_and_hooks(folder):
     folder.write(
         "gunicorn.conf.py",
         """

@@ -46,7 +46,7 @@ def test_on_the_command_line(folder, name, arguments, outcome):
 
 
 @pytest.mark.parametrize("name, value, outcome", BY_FILE)
-def test_in_the_file(folder, name, value, outcome):
+def test_each_setting_is_known_in_the_file(folder, name, value, outcome):
     folder.write("gunicorn.conf.py", f"{name} = {value}\n")
     if isinstance(outcome, Says):
         check_message(folder, [], 1, outcome)

@@ -21,7 +21,7 @@ def options():
 
 @pytest.mark.skipif(not options(), reason="uvicorn is not installed")
 @pytest.mark.parametrize("option", options(), ids=lambda option: option.opts[0])
-def test_every_option(folder, option):
+def test_every_option_is_taken_or_explained(folder, option):
     for flag in (*option.opts, *option.secondary_opts):
         value = SPECIAL.get(flag, SAMPLES.get(option.type.name))
         outcome = folder.run(flag, *([value] if value else []), "--print-config=json", "shop:app")

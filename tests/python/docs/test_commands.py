@@ -33,7 +33,7 @@ def answers(process, port):
 
 
 @pytest.mark.parametrize(("document", "block"), BLOCKS)
-def test_block(document, block, tmp_path):
+def test_the_commands_of_each_block_work(document, block, tmp_path):
     port, metrics, health = free_port(), free_port(), free_port()
     for name, code in re.findall(r"```python\n# (\w+\.py)\n(.*?)```", (ROOT / "docs" / document).read_text(), re.DOTALL):
         (tmp_path / name).write_text(code)

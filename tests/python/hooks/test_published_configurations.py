@@ -98,7 +98,7 @@ def collector():
             thread.join()
 
 
-def test_sentry(serve, tmp_path):
+def test_sentry_hears_of_errors_and_is_flushed(serve, tmp_path):
     pytest.importorskip("sentry_sdk")
     write(tmp_path, "failing", "from sentry_sdk.integrations.wsgi import SentryWsgiMiddleware",
           "if environ['PATH_INFO'] == '/fail': raise LookupError('told to sentry')")
@@ -115,7 +115,7 @@ def test_sentry(serve, tmp_path):
     assert "sentry is flushed" in server.log()
 
 
-def test_opentelemetry(serve, tmp_path):
+def test_opentelemetry_exports_from_workers(serve, tmp_path):
     pytest.importorskip("opentelemetry.sdk")
     pytest.importorskip("opentelemetry.instrumentation.wsgi")
     write(tmp_path, "traced", "from opentelemetry.instrumentation.wsgi import OpenTelemetryMiddleware")
@@ -193,7 +193,7 @@ application = get_wsgi_application()
 """
 
 
-def test_django(serve, tmp_path):
+def test_django_is_set_up_by_its_configuration(serve, tmp_path):
     pytest.importorskip("django")
     project = tmp_path / "project"
     project.mkdir()
@@ -221,7 +221,7 @@ def create_app():
 """
 
 
-def test_flask(serve, tmp_path):
+def test_flask_is_set_up_by_its_configuration(serve, tmp_path):
     pytest.importorskip("flask")
     (tmp_path / "flask_site.py").write_text(FLASK)
     server = serve("", "-c", CONFIGS / "flask_conf.py", "--chdir", tmp_path, "--python", sys.executable, env={"GUNICORN_KEEPALIVE": "7", "GUNICORN_MAX_REQUESTS": "50"})

@@ -84,7 +84,7 @@ def test_an_answer_that_varies_is_a_wrong_body_unless_allowed(server):
     assert one_connection(server, "/varying", "--any-body", count=5)["failures"] == {}
 
 
-def test_a_timeout(server):
+def test_what_does_not_answer_in_time_is_a_timeout(server):
     report = one_connection(server, "/hang", count=2, timeout=0.2)
     assert report["failures"] == {"timeout": 2}
 
@@ -208,7 +208,7 @@ def test_a_client_that_vanishes_is_no_failure(server, mode, mix):
     assert report["ok"] == 0
 
 
-def test_a_unix_socket(tmp_path):
+def test_a_unix_socket_is_a_place_to_ask(tmp_path):
     server = MisbehavingServer(socket.AF_UNIX, str(tmp_path / "s"))
     report = load("-c", 2, "-n", 20, "--mix", "/len/1000,/path/{n}", server.url)
     assert report["ok"] == 20

@@ -47,7 +47,7 @@ def test_without_capture_output_stdout_stays_stdout(serve, tmp_path):
     server.logged("a line on stdout")
 
 
-def test_json_form(serve, tmp_path):
+def test_an_error_log_of_json_has_an_object_a_line(serve, tmp_path):
     errors = tmp_path / "error.log"
     serve(APP, "--error-logfile", errors, "--error-log-json")
     entries = [json.loads(line) for line in text_of(errors, "Booting worker").splitlines()]

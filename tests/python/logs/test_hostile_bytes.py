@@ -39,7 +39,7 @@ def controls(line):
     return [byte for byte in line if byte < 0x20 and byte != 0x09 or byte == 0x7F]
 
 
-def test_lines_of_text(serve, tmp_path):
+def test_lines_of_text_keep_their_form(serve, tmp_path):
     log = tmp_path / "access.log"
     server = serve(APP, "--access-logfile", log, "--access-logformat", '%(h)s|%(u)s|%(r)s|%(U)s|%(q)s|%(f)s|%(a)s|%({host}i)s|%({request-id}x)s|%({client}x)s|end', ready=None)
     server.logged("Serving with")
@@ -50,7 +50,7 @@ def test_lines_of_text(serve, tmp_path):
     assert not [line for line in server.log().encode("utf-8", "surrogateescape").split(b"\n") if controls(line)]
 
 
-def test_json_lines(serve, tmp_path):
+def test_json_lines_stay_json(serve, tmp_path):
     log = tmp_path / "access.log"
     server = serve(APP, "--access-logfile", log, "--access-log-json", "--error-log-json")
     ask(server)

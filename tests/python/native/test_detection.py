@@ -17,7 +17,7 @@ def test_an_asynchronous_generator_is_an_application(serve):
     assert reply.body == b"/x0;/x1;/x2;" and reply.headers["content-type"] == "text/plain"
 
 
-def test_request_hooks(serve, tmp_path):
+def test_request_hooks_run_around_native_applications(serve, tmp_path):
     config = tmp_path / "hooks.conf.py"
     config.write_text(
         "def pre_request(worker, req):\n    worker.log.info('pre %s %s', req.method, req.path)\n"
@@ -30,7 +30,7 @@ def test_request_hooks(serve, tmp_path):
         server.logged("post 418")
 
 
-def test_a_websocket_is_refused(serve):
+def test_a_handshake_is_an_ordinary_request(serve):
     server = serve("native_apps:async_app")
     reply = server.get("/text", {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
                                  "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="})

@@ -30,7 +30,7 @@ def notes(server, text):
     until(lambda: path.exists() and path.read_text().count(text) > before, f"the note {text!r}")
 
 
-def test_facts(server):
+def test_a_request_tells_what_came(server):
     reply = server.get("/facts?a=1&b=%20", {"X-Two": "one", "User-Agent": "test"})
     facts = json.loads(reply.body)
     assert reply.headers["content-type"] == "application/json"
@@ -64,7 +64,7 @@ def test_nothing_of_one_request_is_seen_by_the_next(server):
     ("/items/a/b", 404, b"Not Found\n"), ("/text", 200, "grün".encode()), ("/nothing", 200, b""), ("/generated", 201, b"0;1;2;"),
     ("/written", 200, b"one;the reply's head is sent already;end"), ("/part", 200, b"23456"),
 ])
-def test_bodies(server, path, status, body):
+def test_what_is_returned_or_written_is_the_body(server, path, status, body):
     reply = server.get(path)
     assert (reply.status, reply.body) == (status, body)
 
@@ -75,7 +75,7 @@ def test_head_has_the_length_and_no_body(server):
         assert server.request("HEAD", path).body == b""
 
 
-def test_status_and_headers(server):
+def test_status_and_headers_are_those_that_were_set(server):
     reply = server.get("/status")
     assert reply.status == 418 and reply.body == b"abcd" and reply.headers["x-one"] == "1"
     assert reply.headers.get_all("x-two") == ["ü", "again"]
@@ -86,7 +86,7 @@ def test_a_text_says_what_it_is_unless_the_application_does(server):
     assert server.get("/").headers["content-type"] is None
 
 
-def test_methods(server):
+def test_a_method_that_a_path_has_not_is_a_405_with_those_it_has(server):
     reply = server.request("DELETE", "/files/x")
     assert reply.status == 405 and reply.headers["allow"] == "GET, HEAD, PUT"
     assert server.request("PUT", "/files/x").body == b"PUT x"
@@ -94,7 +94,7 @@ def test_methods(server):
 
 @pytest.mark.parametrize("size", [0, 5, 70_000, 3_000_000])
 @pytest.mark.parametrize("chunked", [False, True])
-def test_request_bodies(server, size, chunked):
+def test_a_request_body_is_read_whole_or_in_pieces(server, size, chunked):
     data = b"abcde" * (size // 5)
     body = iter([data[:4], data[4:]]) if chunked and data else data
     options = {"encode_chunked": True} if chunked and data else {}
@@ -104,7 +104,7 @@ def test_request_bodies(server, size, chunked):
     assert server.request("POST", "/stream", body, headers, **options).body == str(size).encode()
 
 
-def test_a_file(server):
+def test_a_file_is_sent_with_its_length(server):
     reply = server.get("/file")
     assert reply.body == (APPS / "native_apps.py").read_bytes() and reply.headers["content-length"] == str(len(reply.body))
 

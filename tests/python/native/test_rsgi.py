@@ -20,7 +20,7 @@ def noted(server, text):
     return until(lambda: path.exists() and text in path.read_text(), f"the note {text!r}")
 
 
-def test_the_scope(server):
+def test_a_scope_tells_what_came(server):
     raw = server.raw("GET /facts?a=1&b=%20 HTTP/1.1\r\nHost: h\r\nX-Two: one\r\nX-Two: two\r\nConnection: close\r\n\r\n")
     facts = json.loads(raw.partition(b"\r\n\r\n")[2])
     assert facts["proto"] == "http" and facts["http_version"] == "1.1" and facts["rsgi_version"].startswith("1.") and facts["scheme"] == "http"
@@ -35,13 +35,13 @@ def test_the_scope(server):
     ("/", 200, b"hello"), ("/empty", 204, b""), ("/twice", 204, b""), ("/stream", 200, "aé".encode()), ("/no-file", 404, b"Not found"),
     ("/range", 206, (APPS / "rsgi_apps.py").read_bytes()[3:8]), ("/file", 200, (APPS / "rsgi_apps.py").read_bytes()),
 ])
-def test_responses(server, path, status, body):
+def test_each_kind_of_response_arrives(server, path, status, body):
     reply = server.get(path)
     assert (reply.status, reply.body) == (status, body)
 
 
 @pytest.mark.parametrize("size", [0, 5, 3_000_000])
-def test_request_bodies(server, size):
+def test_a_request_body_is_read_whole_or_in_pieces(server, size):
     data = b"abcde" * (size // 5)
     assert server.post("/body", data).body == f"{size} {data[:5]!r}".encode()
     assert server.post("/pieces", data).body == str(size).encode()
@@ -62,7 +62,7 @@ def test_an_error_in_a_stream_cuts_it(server):
     assert b"a part" in raw and not raw.endswith(b"0\r\n\r\n")
 
 
-def test_client_disconnect(server):
+def test_client_disconnect_returns_when_the_client_has_gone_or_was_answered(server):
     with contextlib.closing(server.connect()) as client:
         client.sendall(b"GET /disconnect HTTP/1.1\r\nHost: h\r\n\r\n")
         while b"begun" not in client.recv(1000):
@@ -73,7 +73,7 @@ def test_client_disconnect(server):
     noted(server, "after the answer")
 
 
-def test_init_and_del(serve):
+def test_init_and_del_are_called_while_the_loop_does_not_run(serve):
     server = serve("rsgi_apps:app")
     noted(server, "init False")
     server.stop()

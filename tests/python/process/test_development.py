@@ -8,6 +8,7 @@ import signal
 
 import pytest
 from support.server import until
+from support.websocket import handshake
 
 BODY = """
 def application(environ, start_response):
@@ -168,10 +169,7 @@ def test_open_streams_and_websockets_of_the_old_code_end_with_a_reload(serve, tm
     server.logged("Watching ")
     with server.connect() as stream, server.connect() as websocket:
         stream.sendall(b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n")
-        websocket.sendall(
-            b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-        )
+        websocket.sendall(handshake("/ws"))
         begun = _read_until(stream, b"begun")
         opened = _read_until(websocket, b"\r\n\r\n")
         _write(module, STREAMS.replace("VERSION", "after"))

@@ -272,7 +272,7 @@ def test_each_request_in_a_worker_of_its_own(serve, app):
     assert report["exit_status"] == 0, report["log"]
 
 
-def test_many_workers(serve):
+def test_many_workers_are_exchanged_without_a_failure(serve):
     server = serve(WSGI, "--preload", "--threads", "2", workers=32)
     server.logged("Serving with 32 workers")
     load = load_generator.start("-c", "64", "-d", "2", "-t", "60", f"http://127.0.0.1:{server.port}/")

@@ -82,7 +82,7 @@ def test_script_name_of_a_trusted_proxy(plain, untrusting):
 
 
 @pytest.mark.parametrize(("setting", "status", "kept"), [("drop", 200, False), ("refuse", 400, False), ("dangerous", 200, True)])
-def test_header_map(serve, setting, status, kept):
+def test_header_map_drops_refuses_or_keeps_underscores(serve, setting, status, kept):
     server = serve(APP, "--header-map", setting)
     reply = server.get("/", {"X_Under_Score": "1"})
     assert reply.status == status
@@ -96,7 +96,7 @@ def test_unix_peers_are_trusted(serve, tmp_path):
     assert shown(server, Host="www.example.org")["REMOTE_ADDR"] == ""
 
 
-def test_everybody_and_networks(serve):
+def test_everybody_or_a_network_may_be_trusted(serve):
     for allowed in ("*", "127.0.0.0/8"):
         assert shown(serve(APP, "--forwarded-allow-ips", allowed), X_Forwarded_Proto="https")["wsgi.url_scheme"] == "https"
     server = serve(APP, env={"FORWARDED_ALLOW_IPS": "192.0.2.1", **{}})

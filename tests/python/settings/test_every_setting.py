@@ -32,5 +32,5 @@ def test_every_setting_has_a_case():
 
 
 @pytest.mark.parametrize("name", sorted(CASES))
-def test_setting(name, serve, tmp_path):
+def test_a_setting_has_its_effect_or_its_message(name, serve, tmp_path):
     CASES[name](Walk(serve, tmp_path))

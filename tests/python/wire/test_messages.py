@@ -19,7 +19,7 @@ def outcome(server, row, pieces):
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.name} ({row.clause})")
-def test_message(server, row):
+def test_a_message_has_its_answer_however_it_is_cut(server, row):
     message = row.message + PROBE
     first, kept, answers = outcome(server, row, whole(message))
     statuses = tuple(status for status, _ in first)

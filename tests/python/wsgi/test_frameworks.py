@@ -28,20 +28,20 @@ def session():
         yield session
 
 
-def test_routes(site, session):
+def test_paths_reach_their_views(site, session):
     for name in ("you", "caf\xe9", "a b"):
         assert session.get(f"{site.address}/hello/{name}").text == f"Hello, {name}!"
     assert session.get(f"{site.address}/nowhere").status_code == 404
 
 
-def test_forms(site, session):
+def test_forms_and_files_are_parsed(site, session):
     assert session.post(f"{site.address}/form", data={"a": "1 & 2"}).json() == {"a": "1 & 2", "file": None}
     reply = session.post(f"{site.address}/form", data={"a": "x"}, files={"f": ("f.txt", "in the file", "text/plain")})
     assert reply.json() == {"a": "x", "file": "in the file"}
 
 
 @pytest.mark.parametrize("size", [0, 10, 300_000, 3_000_000])
-def test_uploads(site, session, size):
+def test_uploads_arrive_whole(site, session, size):
     body = random.Random(size).randbytes(size)
     assert session.post(f"{site.address}/upload", data=body).text == hashlib.sha256(body).hexdigest()
 
@@ -53,12 +53,12 @@ def test_uploads_without_a_length(site, session):
     assert reply.text == hashlib.sha256(body).hexdigest() or reply.text == hashlib.sha256(b"").hexdigest()
 
 
-def test_streams(site):
+def test_streams_arrive_whole(site):
     with httpx.Client(trust_env=False) as client, client.stream("GET", f"{site.address}/stream") as reply:
         assert list(reply.iter_lines()) == [f"line {i}" for i in range(1000)]
 
 
-def test_files(site, session):
+def test_files_are_sent_whole(site, session):
     import framework_apps
 
     assert session.get(f"{site.address}/file").content == pathlib.Path(framework_apps.__file__).read_bytes()
@@ -78,12 +78,12 @@ def test_files_in_part_or_not_at_all(site, session):
         assert session.head(f"{site.address}/file", headers=headers).content == b""
 
 
-def test_errors(site, session):
+def test_an_error_is_a_500_and_the_next_request_is_served(site, session):
     assert session.get(f"{site.address}/error").status_code == 500
     assert session.get(f"{site.address}/hello/again").status_code == 200
 
 
-def test_cookies(site, session):
+def test_cookies_go_there_and_back(site, session):
     assert session.get(f"{site.address}/cookie").text == "new"
     assert session.get(f"{site.address}/cookie").text == "yes"
     assert session.cookies.get_dict() == {"seen": "yes", "other": "too"}

@@ -1,7 +1,6 @@
 """One environment of each interpreter of the machine: what works under the embedded one works under all that the build has a worker for,
 and the others are told so at once. PREFORK_EVERY_PYTHON=yes: a build without a worker for one of them fails."""
 
-import base64
 import contextlib
 import json
 import os
@@ -10,6 +9,7 @@ import signal
 import pytest
 from support.interpreters import about, has_worker, interpreters, make_environment
 from support.server import until
+from support.websocket import handshake
 
 PYTHONS = interpreters()
 
@@ -55,32 +55,32 @@ def test_the_worker_is_the_environment_s_own_python(wsgi):
     ("/hello", b"Hello, World!"), ("/body/good/generator", b"abc"), ("/body/good/list", b"abc"), ("/body/good/getitem", b"abc"), ("/write", b"one two three"), ("/late", b"late"),
     ("/twice", b"AssertionError"), ("/file/1000/990", b"000000099\n"), ("/gzip", b"unpacked"), ("/replaced/before", b"replaced"), ("/fork", b"forked"),
 ])
-def test_answers(wsgi, path, body):
+def test_applications_answer_as_under_any_interpreter(wsgi, path, body):
     with contextlib.closing(wsgi.client()) as client:
         for _ in range(3):
             client.request("GET", path)
             assert client.getresponse().read() == body
 
 
-def test_the_environ(wsgi):
+def test_the_environ_has_what_came(wsgi):
     seen = {key: value for key, (_, value) in json.loads(wsgi.request("POST", "/environ/%C3%A9?q", b"abc", {"X-A": "1", "Cookie": "a=b"}).body).items()}
     assert (seen["PATH_INFO"], seen["QUERY_STRING"], seen["CONTENT_LENGTH"], seen["HTTP_X_A"], seen["HTTP_COOKIE"]) == ("/environ/\xc3\xa9", "q", "3", "1", "a=b")
 
 
 @pytest.mark.parametrize("size", [0, 10, 100_000, 3_000_000])
-def test_bodies(wsgi, size):
+def test_bodies_arrive_whole(wsgi, size):
     body = os.urandom(size)
     assert wsgi.post("/echo", body).body == body
     assert b"".join(piece.encode("latin-1") for piece in json.loads(wsgi.post("/read/lines", body[:1000]).body)) == body[:1000]
 
 
-def test_errors(wsgi):
+def test_an_error_is_a_500_and_the_worker_goes_on(wsgi):
     for what in ("RuntimeError", "SystemExit", "RecursionError"):
         assert wsgi.get(f"/raise/before/{what}").status == 500
     assert wsgi.get("/hello").status == 200
 
 
-def test_children(wsgi):
+def test_an_application_starts_processes_of_its_own_interpreter(wsgi):
     """subprocess, multiprocessing of every kind, and an environment made within the application's."""
     assert json.loads(wsgi.get("/subprocess").body) == about(wsgi.python)["told"][:3]
     for method in ("fork", "spawn", "forkserver"):
@@ -90,7 +90,7 @@ def test_children(wsgi):
 
 
 @pytest.mark.parametrize("loop", ["auto", "asyncio"])
-def test_asgi(serve, python, loop):
+def test_asgi_and_websockets_are_served_on_each_loop(serve, python, loop):
     server = serve("asgi_apps:app", "--python", python, "--asgi-loop", loop)
     body = os.urandom(200_000)
     with contextlib.closing(server.client()) as client:
@@ -100,8 +100,7 @@ def test_asgi(serve, python, loop):
             client.request("GET", "/sleep/0.01")
             assert client.getresponse().read() is not None
     with server.connect() as client:
-        key = base64.b64encode(bytes(16)).decode()
-        client.sendall(f"GET /echo HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n".encode())
+        client.sendall(handshake("/echo"))
         seen = b""
         while b"\r\n\r\n" not in seen:
             seen += client.recv(1000)
@@ -114,7 +113,7 @@ def test_asgi(serve, python, loop):
 
 
 @pytest.mark.parametrize("app", ["native_apps:app", "native_apps:async_app"])
-def test_native(serve, python, app):
+def test_native_applications_are_served(serve, python, app):
     server = serve(app, "--python", python)
     assert json.loads(server.get("/facts?a=1").body)["query"] == "a=1"
     assert server.get("/generated").body == server.get("/generated").body != b""

@@ -1,7 +1,6 @@
 """Requests of every kind leave nothing behind: references under a debug build of Python (Debian's python3-dbg), blocks of memory under
 the worker's own, and memory under both. PREFORK_REFERENCE_REQUESTS (2000): how many of each kind are counted."""
 
-import base64
 import contextlib
 import os
 import re
@@ -9,6 +8,7 @@ import re
 import pytest
 from support.interpreters import about, has_worker_of_its_own, interpreters
 from support.server import SANITIZED
+from support.websocket import handshake
 
 BATCH = 50
 COUNTED = int(os.environ.get("PREFORK_REFERENCE_REQUESTS", "2000"))
@@ -108,13 +108,10 @@ def test_an_asgi_request_leaves_nothing(asgi, kind):
 
 
 def test_a_websocket_leaves_nothing(asgi):
-    key = base64.b64encode(bytes(16)).decode()
-    handshake = f"GET /echo HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
-
     def talk(times):
         for number in range(max(100, times // 2 if times < 5000 else times // 10)):
             with asgi.connect() as client, contextlib.closing(client.makefile("rb")) as file:
-                client.sendall(handshake.encode() + b"\x81\x85\0\0\0\0hello" * 10)
+                client.sendall(handshake("/echo") + b"\x81\x85\0\0\0\0hello" * 10)
                 while file.readline() != b"\r\n":
                     pass
                 assert file.read(70) == b"\x81\x05hello" * 10
