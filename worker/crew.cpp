@@ -28,6 +28,7 @@ Waited Crew::wait(SleepHooks& hooks, For what, Need need) {
     bool interrupted = false;
     {
       std::unique_lock lock(mutex_);
+      bool spun = spin_us_ == 0;
       for (;;) {
         if (inbox_.pump()) wake_followers_locked(false);
         const bool done = need.step(need.context);
@@ -39,9 +40,15 @@ Waited Crew::wait(SleepHooks& hooks, For what, Need need) {
         }
         if (outbox_.starved() && !outbox_.must_wait()) {
           outbox_.fed();
+          wake_followers_locked(true);  // whoever leads asks for room no more, and one of them may still need it
           continue;
         }
+        if (!spun && !leading_) {
+          spun = !spin(lock);
+          continue;  // others went on meanwhile: everything is looked at again
+        }
         const auto slept = leading_ ? follow(lock, what) : lead(lock, what);
+        spun = spin_us_ == 0;
         if (slept == Slept::Interrupted) {
           leave_locked();
           interrupted = true;
@@ -56,10 +63,6 @@ Waited Crew::wait(SleepHooks& hooks, For what, Need need) {
 
 Crew::Slept Crew::lead(std::unique_lock<std::mutex>& lock, For what) {
   leading_ = true;
-  if (spin_us_ != 0 && spin(lock)) {
-    leading_ = false;
-    return Slept::Woken;
-  }
   channel_.own_bell.arm();
   // Everything this bell could have been rung for before it was armed: records, and room for whoever was refused.
   if (channel_.requests.anything_now() || (what == For::Request && inbox_.heads() != 0) ||
@@ -105,8 +108,11 @@ Crew::Slept Crew::follow(std::unique_lock<std::mutex>& lock, For what) {
   return Slept::Woken;
 }
 
-// Looks for new records for a while before sleeping: saves two wake-ups where a core is free, costs where it is not.
+// Looks for new records for a while before leading: saves two wake-ups where a core is free, costs where it is not. Nobody else leads
+// meanwhile. Others may run on and take out of the ring what this thread waits for: they find nobody asleep to tell.
 bool Crew::spin(std::unique_lock<std::mutex>& lock) {
+  leading_ = true;
+  if (outbox_.untold()) outbox_.ring();
   const auto position = channel_.requests.head();
   lock.unlock();
   const auto until = precise_ns() + std::uint64_t{spin_us_} * 1000;
@@ -118,6 +124,7 @@ bool Crew::spin(std::unique_lock<std::mutex>& lock) {
     }
   }
   lock.lock();
+  leading_ = false;
   return moved;
 }
 

@@ -1,7 +1,10 @@
-// Descriptors of doorbells that exist only in the model. A World keeps their state in a Bells and so has it saved and restored.
+// Descriptors of doorbells, and a clock, that exist only in the model. A World keeps their state in a Bells and so has it saved and
+// restored.
 #pragma once
 
 #include <cstdint>
+
+#include "tests/model/explore.hpp"
 
 namespace prefork::model {
 
@@ -13,10 +16,21 @@ inline std::uint32_t*& bells() {
   return current;
 }
 
+// Of a thread whether it has looked at the precise clock once: its second look comes after any time that it may have wanted to wait, and
+// the third begins anew.
+inline bool*& clock_looked_at() {
+  static bool* current = nullptr;
+  return current;
+}
+
 struct Bells {
-  Bells() { bells() = rung; }
+  Bells() {
+    bells() = rung;
+    clock_looked_at() = looked;
+  }
   static constexpr int fd(int index) { return kFirstBell + index; }
   std::uint32_t rung[kBells] = {};
+  bool looked[kMostThreads] = {};
 };
 
 }  // namespace prefork::model

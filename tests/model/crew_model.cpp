@@ -82,12 +82,12 @@ struct Worker {
   Bells bells;
   Master master{parts};
   worker::SleepHooks hooks;
-  Crew crew{channel, 1 << 20, 0};
+  Crew crew;
   std::array<Job, kMostThreads> jobs;  // of each thread
   std::array<std::uint32_t, 4> answered{};
   std::uint32_t body_wanted = 0;
 
-  Worker() {
+  explicit Worker(unsigned spin_us = 0) : crew(channel, 1 << 20, spin_us) {
     // Written by one side for inspectors and clocks; nobody decides anything by them here.
     const Layout layout(kGeometry);
     ignore(memory.data(), layout.request_ring);
@@ -192,16 +192,19 @@ struct TwoThreads : Worker {
 };
 
 // One thread waits for a body, the others for requests; any of them may be the leader when another's record comes, and what a running
-// one takes out of the ring on its way may be another's, while the lead is being passed to a third.
-template <unsigned kWorkers, std::uint64_t kBound>
+// one takes out of the ring on its way may be another's, while the lead is being passed to a third. A leader that spins before it sleeps
+// lets go of the mutex meanwhile: what is taken out of the ring then may be its own.
+template <unsigned kWorkers, std::uint64_t kBound, unsigned kSpinUs = 0>
 struct BodyBesideRequests : Worker {
-  static constexpr const char* kName = kWorkers == 2 ? "body-beside-requests" : "three-threads";
+  static constexpr const char* kName = kSpinUs != 0    ? "body-beside-a-spinner"
+                                       : kWorkers == 2 ? "body-beside-requests"
+                                                       : "three-threads";
   static constexpr unsigned kThreads = kWorkers + 1;
   static constexpr unsigned kMayWait = 0b1110;
   static constexpr bool kDelayedStores = false;
   static constexpr std::uint64_t kPreemptions = kBound;
 
-  BodyBesideRequests() {
+  BodyBesideRequests() : Worker(kSpinUs) {
     master.head(0, kWithBody.payload());
     master.ring();
   }
@@ -218,35 +221,43 @@ struct BodyBesideRequests : Worker {
 };
 
 // Replies of half the ring each: all but the first two wait for room.
+template <unsigned kWorkers, std::uint64_t kBound, unsigned kSpinUs = 0>
 struct RoomForReplies : Worker {
-  static constexpr const char* kName = "room-for-replies";
-  static constexpr unsigned kThreads = 3;
-  static constexpr unsigned kMayWait = 0b110;
+  static constexpr const char* kName = kSpinUs == 0 ? "room-for-replies" : "room-beside-a-spinner";
+  static constexpr unsigned kThreads = kWorkers + 1;
+  static constexpr std::uint32_t kRequests = kThreads;
+  static constexpr unsigned kMayWait = 0b1110;
   static constexpr bool kDelayedStores = false;
-  static constexpr std::uint64_t kPreemptions = 2;
+  static constexpr std::uint64_t kPreemptions = kBound;
   static constexpr std::size_t kBody = 2000;
 
-  RoomForReplies() {
-    for (std::uint32_t slot = 0; slot < 3; ++slot) master.head(slot, kWithoutBody.payload());
+  RoomForReplies() : Worker(kSpinUs) {
+    for (std::uint32_t slot = 0; slot < kRequests; ++slot) master.head(slot, kWithoutBody.payload());
   }
   void run(unsigned thread) {
     static const std::array<std::byte, kBody> body{};
     if (thread != 0) return serve([this](Job& job) { reply(job, body); });
-    master.take_replies(3);
+    master.take_replies(kRequests);
   }
   void at_end() {
-    require(answered[0] == 1 && answered[1] == 1 && answered[2] == 1, "every request was answered once");
+    for (std::uint32_t slot = 0; slot < kRequests; ++slot)
+      require(answered[slot] == 1, "every request was answered once");
   }
 };
 
 using TwoThreadsAndABody = BodyBesideRequests<2, 3>;
 using ThreeThreadsAndABody = BodyBesideRequests<3, 2>;
+using BodyBesideASpinner = BodyBesideRequests<2, 3, 1>;
+using RoomForTwoThreads = RoomForReplies<2, 2>;
+using RoomBesideASpinner = RoomForReplies<3, 1, 1>;
 
 constexpr Model kModels[] = {
     {TwoThreads::kName, &explore<TwoThreads>},
     {TwoThreadsAndABody::kName, &explore<TwoThreadsAndABody>},
-    {RoomForReplies::kName, &explore<RoomForReplies>},
+    {RoomForTwoThreads::kName, &explore<RoomForTwoThreads>},
     {ThreeThreadsAndABody::kName, &explore<ThreeThreadsAndABody>},
+    {BodyBesideASpinner::kName, &explore<BodyBesideASpinner>},
+    {RoomBesideASpinner::kName, &explore<RoomBesideASpinner>},
 };
 
 }  // namespace

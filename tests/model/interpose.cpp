@@ -164,6 +164,11 @@ ssize_t read(int fd, void* data, size_t size) {
 int clock_gettime(clockid_t clock, timespec* now) {
   if (!inside()) return static_cast<int>(syscall(SYS_clock_gettime, clock, now));
   *now = {1, 0};
+  if (clock == CLOCK_MONOTONIC) {
+    bool& looked = clock_looked_at()[self()];
+    if (looked) now->tv_sec = 2;
+    looked = !looked;
+  }
   return 0;
 }
 

@@ -126,6 +126,11 @@ MUTANTS = {
         "crew",
         [("  if (channel_.requests.anything_now() ||", "  if (")],
     ),
+    "leader-does-not-look-after-spinning": (
+        "worker/crew.cpp",
+        "crew",
+        [("          continue;  // others went on meanwhile: everything is looked at again\n", "")],
+    ),
 }
 
 
