@@ -77,12 +77,20 @@ need_commands() {
   ((${#missing[@]} == 0)) || die "missing: ${missing[*]} (README.md, Requirements, has the command for your system)"
 }
 
+# made_elsewhere FOLDER: CMake made it in another place, before the tree was moved or copied: it would build the sources of that place.
+made_elsewhere() {
+  local home
+  home=$(sed -n 's/^CMAKE_HOME_DIRECTORY:INTERNAL=//p' "$1/CMakeCache.txt" 2>/dev/null) || return 1
+  [[ -n $home && ! $home -ef $PREFORK_ROOT ]]
+}
+
 # configure PRESET PURPOSE…: run CMake unless this build folder was configured for these purposes already.
 # Ninja runs CMake again by itself when a CMakeLists.txt changes; a package that was absent then is what it cannot see.
 configure() {
   local preset=$1 folder=$PREFORK_ROOT/build/$1 stamp purpose
   shift
   stamp=$folder/configured-for
+  ! made_elsewhere "$folder" || rm -rf "$folder"
   if [[ -f $folder/build.ninja && -f $stamp ]]; then
     local known
     known=" $(<"$stamp") "
@@ -107,11 +115,11 @@ build() {
 }
 
 # make_venv FOLDER PRESET REQUIREMENTS: a virtual environment of the interpreter that this preset's worker embeds, made anew when the
-# requirements or that interpreter change.
+# requirements, that interpreter or its own place change.
 make_venv() {
   local venv=$PREFORK_ROOT/$1 requirements=$PREFORK_ROOT/$3 base wanted
   base=$(cat "$PREFORK_ROOT/build/$2/python3.txt" 2>/dev/null || command -v python3)
-  wanted="$base $("$base" -V) $(cksum <"$requirements")"
+  wanted="$venv $base $("$base" -V) $(cksum <"$requirements")"
   [[ -f $venv/stamp && $(<"$venv/stamp") == "$wanted" ]] && return 0
   say "making $1"
   rm -rf "$venv"

@@ -57,9 +57,9 @@ class Machine:
         self.installed.write_text("\n".join(package for _, package in listed()) + "\n")
         return self
 
-    def run(self, *arguments, **environment):
+    def run(self, script, *arguments, by=(), **environment):
         return subprocess.run(
-            [str(self.tree / "tools" / arguments[0]), *arguments[1:]],
+            [*by, str(self.tree / "tools" / script), *arguments],
             env={"PATH": str(self.bin), "HOME": "/nonexistent", **environment},
             capture_output=True,
             text=True,
@@ -147,6 +147,29 @@ def test_a_purpose_that_was_not_configured_for_is_configured_once(machine):
     machine.run("build", "release", "all")
     machine.run("build")
     assert len(machine.calls("cmake")) == 2
+
+
+def test_a_tree_that_was_moved_is_configured_anew(machine):
+    machine.debian(uid=0).install_all().compilers()
+    folder = machine.tree / "build/release"
+    folder.mkdir(parents=True)
+    cmake = machine.bin / "cmake"
+    cmake.write_text(cmake.read_text() + f'echo "CMAKE_HOME_DIRECTORY:INTERNAL={machine.tree}" >"{folder}/CMakeCache.txt"\n')
+    machine.run("build")
+    (folder / "old.o").touch()
+    machine.run("build")
+    assert (folder / "old.o").exists() and len(machine.calls("cmake")) == 1
+    (folder / "CMakeCache.txt").write_text("CMAKE_HOME_DIRECTORY:INTERNAL=/where/it/was\n")
+    done = machine.run("build")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert not (folder / "old.o").exists() and len(machine.calls("cmake")) == 2
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_started_by_another_shell_it_goes_on_in_bash(machine, script):
+    by_itself = machine.run(script, "--help")
+    done = machine.run(script, "--help", by=["sh"])
+    assert (done.returncode, done.stdout, done.stderr) == (0, by_itself.stdout, "")
 
 
 def test_a_failed_installation_shows_what_apt_said(machine):
