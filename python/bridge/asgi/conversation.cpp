@@ -16,6 +16,22 @@ worker::Stream& Conversation::stream() { return loop_.inbox().stream(job_.slot);
 
 std::string Conversation::description() const { return describe(job_.view); }
 
+namespace {
+
+// Lets go of futures that were cancelled with whoever waited for them. They may run code of the application's when they die.
+void forget_done(std::vector<PyRef>& waiters) {
+  static PyObject* const kDone = interned("done");
+  std::vector<PyRef> all;
+  all.swap(waiters);
+  for (PyRef& future : all) {
+    const PyRef done = PyRef::steal(PyObject_CallMethodNoArgs(future.get(), kDone));
+    if (!done) PyErr_Clear();
+    if (!done || done.get() == Py_False) waiters.push_back(std::move(future));
+  }
+}
+
+}  // namespace
+
 PyRef Conversation::wait(std::vector<PyRef>& waiters) {
   PyRef future = loop_.new_future();
   if (!future) return {};
@@ -26,6 +42,8 @@ PyRef Conversation::wait(std::vector<PyRef>& waiters) {
     if (PyErr_Occurred() == nullptr) PyErr_SetString(PyExc_TypeError, "the event loop's futures cannot be awaited");
     return {};
   }
+  // An application may ask again and again with a time limit, and nothing come: the list grows only by what is waited for.
+  if (waiters.size() == waiters.capacity()) forget_done(waiters);
   waiters.push_back(std::move(future));
   return iterator;
 }

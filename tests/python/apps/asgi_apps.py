@@ -239,6 +239,24 @@ async def receives(scope, receive, send, *_):
     await answer(send, shown(event))
 
 
+@http
+async def polls(scope, receive, send, times):
+    """Asks again and again whether the client is still there, as long streams do; answers how many futures that has left."""
+    await whole(receive)
+
+    def futures():
+        return sum(isinstance(thing, asyncio.Future) for thing in gc.get_objects())
+
+    before = futures()
+    for _ in range(int(times)):
+        asked = asyncio.ensure_future(receive())
+        await asyncio.sleep(0)
+        asked.cancel()
+        await asyncio.wait([asked])
+    del asked
+    await answer(send, futures() - before)
+
+
 @websocket
 async def echo(scope, receive, send, *_):  # noqa: F811
     await receive()

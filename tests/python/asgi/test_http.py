@@ -193,6 +193,10 @@ def test_receive_is_as_good_as_a_coroutine(server):
     assert ask(server, "/receives") == {"type": "http.request", "body": "", "more_body": False, "cancelled": True, "timeout": True}
 
 
+def test_application_that_asks_again_and_again_for_its_clients_end_fills_no_memory(server):
+    assert ask(server, "/polls/1000") < 10
+
+
 def test_trailers_for_a_client_that_takes_them(server):
     answer = server.raw("GET /trailers HTTP/1.1\r\nHost: h\r\nTE: trailers\r\nConnection: TE, close\r\n\r\n")
     assert answer.endswith(b"4\r\ndata\r\n0\r\nx-one: 1\r\nx-two: 2\r\n\r\n")
