@@ -14,8 +14,12 @@ class DescriptorPost {
  public:
   explicit DescriptorPost(int socket) : socket_(socket) {}  // borrowed
 
-  // The descriptor with that serial; an empty one when none came.
-  [[nodiscard]] shm::UniqueFd take(std::uint32_t serial);
+  struct Taken {
+    shm::UniqueFd fd;
+    bool came = false;  // without `fd`: this process may have no more open, and the kernel has dropped it
+  };
+  // The descriptor with that serial.
+  [[nodiscard]] Taken take(std::uint32_t serial);
 
  private:
   // Nobody sends so many that nobody asks for: a worker that does must not keep the master reading.

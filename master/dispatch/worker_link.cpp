@@ -399,9 +399,9 @@ bool WorkerLink::accept_reply(std::uint32_t index, const shm::Record& record, st
 }
 
 bool WorkerLink::take_file(http::ReplyEvent& event) {
-  shm::UniqueFd fd = descriptors_.take(event.file.serial);
-  if (!is_file(fd.get())) return false;
-  event.file_fd = fd.release();
+  auto taken = descriptors_.take(event.file.serial);
+  if (!taken.came || (taken.fd && !is_file(taken.fd.get()))) return false;
+  event.file_fd = taken.fd.release();
   return true;
 }
 

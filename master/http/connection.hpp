@@ -130,6 +130,7 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   bool write_interim(H1Exchange& exchange, const ReplyEvent& event);
   bool write_trailer_section(H1Exchange& exchange, const ReplyEvent& event);
   bool write_file(H1Exchange& exchange, const ReplyEvent& event);
+  void give_up_file(H1Exchange& exchange, const ReplyEvent& event);
   void put_file(shm::UniqueFd fd, std::uint64_t offset, std::uint64_t length);
   void put_early(H1Exchange& exchange);
   void write_whole(H1Exchange& exchange, std::uint16_t status, std::string_view content_type, std::string_view body,

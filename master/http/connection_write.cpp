@@ -101,7 +101,14 @@ bool Connection::on_reply(Exchange& base, const ReplyEvent& event) {
     case wire::Kind::Interim: fine = write_interim(exchange, event); break;
     case wire::Kind::Body: fine = write_body(exchange, event.bytes, event.end && !event.aborted); break;
     case wire::Kind::Trailers: fine = write_trailer_section(exchange, event); break;
-    case wire::Kind::File: fine = write_file(exchange, event); break;
+    case wire::Kind::File:
+      answered = event.file_fd < 0 && exchange.head_written;
+      if (answered) {
+        give_up_file(exchange, event);
+      } else {
+        fine = write_file(exchange, event);
+      }
+      break;
     default: fine = false;
   }
   more_follows_ = false;
@@ -277,6 +284,14 @@ bool Connection::write_file(H1Exchange& exchange, const ReplyEvent& event) {
   const auto suffix = piece_of(framed.suffix);
   if (suffix.iov_len != 0) put(exchange, {&suffix, 1});
   return true;
+}
+
+// Clients hold every descriptor that this process may have: the file is lost, and the reply breaks off.
+void Connection::give_up_file(H1Exchange& exchange, const ReplyEvent& event) {
+  constexpr const char* kWhy = "no descriptor is free for the file of its reply (see ulimit -n)";
+  if (!event.end) site_.dispatcher.cancel(exchange, wire::CancelReason::ClientGone);
+  if (site_.observer != nullptr) site_.observer->on_error(&exchange, &peer_, 0, kWhy);
+  write_error(exchange, 500, kWhy);
 }
 
 void Connection::put_file(shm::UniqueFd fd, std::uint64_t offset, std::uint64_t length) {

@@ -23,7 +23,7 @@ struct ReplyEvent {
   std::span<const std::byte> bytes;  // of Body (a Head's inline body is in `head`), Message, or a Close's reason
   wire::CloseRecord close;
   wire::FileRecord file;
-  int file_fd = -1;  // of File; the receiver takes it over
+  int file_fd = -1;  // of File; the receiver takes it over. -1: none was free for it, there is no file to send
 };
 
 class ReplySink {

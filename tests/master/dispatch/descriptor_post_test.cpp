@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -48,8 +49,8 @@ TEST_F(DescriptorPostTest, GivesTheDescriptorOfItsSerialNumber) {
   DescriptorPost post(ours.get());
   const auto pipe = send_pipe(7);
   const auto got = post.take(7);
-  ASSERT_TRUE(got);
-  ASSERT_EQ(::write(got.get(), "x", 1), 1);
+  ASSERT_TRUE(got.came);
+  ASSERT_EQ(::write(got.fd.get(), "x", 1), 1);
   char byte = 0;
   EXPECT_EQ(::read(pipe.get(), &byte, 1), 1);
 }
@@ -59,24 +60,37 @@ TEST_F(DescriptorPostTest, OnesThatWerePassedOverAreClosed) {
   const auto first = send_pipe(1);
   const auto second = send_pipe(2);
   const auto got = post.take(2);
-  EXPECT_TRUE(got);
+  EXPECT_TRUE(got.fd);
   EXPECT_FALSE(writer_left(first));
   EXPECT_TRUE(writer_left(second));
 }
 
 TEST_F(DescriptorPostTest, ANumberThatNeverCameGivesNone) {
   DescriptorPost post(ours.get());
-  EXPECT_FALSE(post.take(1));
+  EXPECT_FALSE(post.take(1).came);
 }
 
 TEST_F(DescriptorPostTest, WhatNobodyTookIsClosedWithTheSocket) {
   DescriptorPost post(ours.get());
   const auto first = send_pipe(1);
   const auto second = send_pipe(2);
-  ASSERT_TRUE(post.take(1));
+  ASSERT_TRUE(post.take(1).fd);
   EXPECT_TRUE(writer_left(second));
   ours.reset();
   EXPECT_FALSE(writer_left(second));
+}
+
+TEST_F(DescriptorPostTest, OneForWhichNoneIsFreeHasComeAllTheSame) {
+  DescriptorPost post(ours.get());
+  const auto pipe = send_pipe(5);
+  rlimit limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+  const rlimit none{0, limit.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto got = post.take(5);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+  EXPECT_TRUE(got.came);
+  EXPECT_FALSE(got.fd);
 }
 
 TEST_F(DescriptorPostTest, APacketWithMoreOrLessThanOneDescriptorGivesNone) {
@@ -90,7 +104,7 @@ TEST_F(DescriptorPostTest, APacketWithMoreOrLessThanOneDescriptorGivesNone) {
   ASSERT_TRUE(shm::send_packet(theirs.get(), number, std::array{write.get(), write.get()}));
   ASSERT_TRUE(shm::send_packet(theirs.get(), number, {}));
   write.reset();
-  EXPECT_FALSE(post.take(serial));
+  EXPECT_FALSE(post.take(serial).fd);
   EXPECT_FALSE(writer_left(read));
 }
 

@@ -110,3 +110,23 @@ def test_descriptors_that_run_out_and_come_back(serve):
         for client in clients[120:]:
             assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
     assert serves_others(server)
+
+
+def test_file_for_which_no_descriptor_is_free_breaks_off_its_reply_and_costs_no_worker(serve):
+    server = serve("asgi_apps:app", workers=1, command=f"bash -c 'ulimit -n 80 && exec \"$0\" \"$@\"' {BUILD / 'prefork'}")
+    server.expect(OUT_OF_DESCRIPTORS)
+    server.expect(r"\[ERROR\] Error handling request GET /file/path[^\n]*: no descriptor is free for the file of its reply")
+    before = server.workers()
+    with contextlib.ExitStack() as stack:
+        clients = crowd(stack, server, 150, GET)
+        server.logged(OUT_OF_DESCRIPTORS)
+        for client in clients[:2]:
+            assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
+        clients[0].sendall(GET.replace(b"/", b"/file/path", 1))
+        reply = b""
+        while piece := clients[0].recv(65536):
+            reply += piece
+        assert reply.startswith(b"HTTP/1.1 200 ") and reply.endswith(b"\r\n\r\n")
+        clients[1].sendall(GET)
+        assert clients[1].recv(4096).startswith(b"HTTP/1.1 200 ")
+    assert server.workers() == before
