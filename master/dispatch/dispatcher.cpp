@@ -135,7 +135,11 @@ void Dispatcher::bury(WorkerLink& link, bool trusted, const std::function<void(c
   auto left = link.bury();
   for (const auto& one : left) mourn(*one.exchange, one.started);
   std::reverse(left.begin(), left.end());
-  for (const auto& one : left) judge(one, trusted);
+  for (const auto& one : left) {
+    if (link.held().back() != one.exchange) continue;  // its connection has ended with another's failure
+    link.let_go(*one.exchange);
+    judge(one, trusted);
+  }
 }
 
 void Dispatcher::judge(const WorkerLink::Left& left, bool trusted) {

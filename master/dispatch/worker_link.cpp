@@ -230,8 +230,8 @@ void WorkerLink::send_close(http::Exchange& exchange, std::uint16_t code, std::s
 }
 
 void WorkerLink::cancel(http::Exchange& exchange, wire::CancelReason reason) {
-  held_.remove(exchange);
-  exchange.link = nullptr;
+  let_go(exchange);
+  if (state_ == State::Dead) return;
   Slot& slot = slots_[exchange.slot];
   slot.exchange = nullptr;
   if (end_.claims.try_revoke(exchange.slot, slot.generation)) {
@@ -480,14 +480,17 @@ http::Exchange* WorkerLink::find_started(http::Exchange* from, http::Exchange* (
 
 std::vector<WorkerLink::Left> WorkerLink::bury() {
   std::vector<Left> left;
-  while (http::Exchange* exchange = held_.front()) {
-    held_.remove(*exchange);
+  for (http::Exchange* exchange = held_.front(); exchange != nullptr; exchange = http::ExchangeList::next(*exchange)) {
     const bool started = exchange->body_sent || !end_.claims.try_revoke(exchange->slot, exchange->generation);
-    exchange->link = nullptr;
     left.push_back({exchange, started || exchange->started_reply()});
   }
   state_ = State::Dead;
   return left;
+}
+
+void WorkerLink::let_go(http::Exchange& exchange) {
+  held_.remove(exchange);
+  exchange.link = nullptr;
 }
 
 }  // namespace prefork::dispatch

@@ -73,12 +73,14 @@ class WorkerLink {
   bool may_get_stuck() const { return state_ != State::Starting && !stuck_ && unclaimed_estimate() > 0; }
 
   void retire() { state_ = State::Retiring; }
-  // The worker is gone: everything it had, in order, with whether it was started. The link is dead afterwards.
+  // The worker is gone: everything it had, in order, with whether it was started. The link is dead afterwards; it holds each until
+  // let_go(), so that one whose connection ends meanwhile leaves it.
   struct Left {
     http::Exchange* exchange;
     bool started;
   };
   std::vector<Left> bury();
+  void let_go(http::Exchange& exchange);
   http::ExchangeList& held() { return held_; }
 
   // For the watchdog: the requests that have been running longest and shortest, when something finished here last, and the worker's

@@ -28,6 +28,28 @@ TEST_F(DispatcherDeathTest, ADeadWorkersUnclaimedRequestsAreRequeuedInOrderAndCl
   EXPECT_EQ(fake::paths(worker(3).start()), (Paths{"/2", "/3", "/4"}));
 }
 
+TEST_F(DispatcherDeathTest, AFailureThatEndsItsConnectionTakesTheConnectionsOtherRequestsAlong) {
+  Worker& dead = worker(3);
+  Client& running = submit("/1");
+  Client& waiting = submit("/2");
+  Client& failing = submit("/3");
+  failing.when_failed = [&] {
+    dispatcher.cancel(running.exchange, wire::CancelReason::ClientGone);
+    dispatcher.cancel(waiting.exchange, wire::CancelReason::ClientGone);
+  };
+  turn();
+  const auto heads = dead.read();
+  ASSERT_EQ(heads.size(), 3U);
+  ASSERT_TRUE(dead.claim(heads[0]));
+  ASSERT_TRUE(dead.claim(heads[2]));
+  bury(dead);
+  EXPECT_EQ(mourned, "sus");
+  EXPECT_EQ(failing.failure, 502);
+  EXPECT_EQ(running.failure, 0) << "it is no exchange any more";
+  EXPECT_EQ(dispatcher.in_flight(), 0U);
+  EXPECT_EQ(dispatcher.queued(), 0U);
+}
+
 TEST_F(DispatcherDeathTest, AReplyPublishedBeforeTheDeathCounts) {
   Worker& dead = worker(2);
   Client& answered = submit("/1");

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -44,6 +45,7 @@ struct Client : http::ReplySink {
   void on_failure(http::Exchange&, std::uint16_t with, const char* reason) override {
     failure = with;
     why = reason;
+    if (when_failed) when_failed();
   }
   void on_body_wanted(http::Exchange&) override { ++body_wanted; }
   void on_worker_retired(http::Exchange&) override { ++retired; }
@@ -58,6 +60,7 @@ struct Client : http::ReplySink {
   bool accepts = true;
   std::string why;
   std::string body;
+  std::function<void()> when_failed;
   http::Exchange exchange{*this};
 };
 
