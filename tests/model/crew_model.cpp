@@ -191,6 +191,24 @@ struct TwoThreads : Worker {
   void at_end() { require(answered[0] == 1 && answered[1] == 1, "every request was answered once"); }
 };
 
+// Told to finish: what came before is answered, and every thread hears of it, the leader and who follows.
+struct Drained : Worker {
+  static constexpr const char* kName = "drained";
+  static constexpr unsigned kThreads = 3;
+  static constexpr unsigned kMayWait = 0;
+  static constexpr bool kDelayedStores = true;
+  static constexpr std::uint64_t kPreemptions = kAny;
+
+  void run(unsigned thread) {
+    if (thread != 0) return serve([](Job&) {});
+    master.head(0, kWithoutBody.payload());
+    master.ring();
+    master.drain();
+    master.ring();
+  }
+  void at_end() { require(answered[0] == 1, "every request was answered once"); }
+};
+
 // One thread waits for a body, the others for requests; any of them may be the leader when another's record comes, and what a running
 // one takes out of the ring on its way may be another's, while the lead is being passed to a third. A leader that spins before it sleeps
 // lets go of the mutex meanwhile: what is taken out of the ring then may be its own.
@@ -253,6 +271,7 @@ using RoomBesideASpinner = RoomForReplies<3, 1, 1>;
 
 constexpr Model kModels[] = {
     {TwoThreads::kName, &explore<TwoThreads>},
+    {Drained::kName, &explore<Drained>},
     {TwoThreadsAndABody::kName, &explore<TwoThreadsAndABody>},
     {RoomForTwoThreads::kName, &explore<RoomForTwoThreads>},
     {ThreeThreadsAndABody::kName, &explore<ThreeThreadsAndABody>},
