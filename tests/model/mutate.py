@@ -114,7 +114,7 @@ MUTANTS = {
     "head-never-re-read": (
         "shm/ring.hpp",
         "transport",
-        [("    if (need <= to_end) return has_room(need)", "    if (need <= to_end) return true || has_room(need)")],
+        [("    if (need <= to_end && has_room(need))", "    if (need <= to_end && (has_room(need) || true))")],
     ),
     "lead-not-passed-on": (
         "worker/crew.cpp",
