@@ -129,13 +129,12 @@ Feed H1Parser::feed_method(std::span<const char>& in) {
   const std::size_t most = std::min<std::size_t>(in.size(), kLongestMethod + 1 - head.method_name.length);
   std::size_t length = 0;
   while (length < most && is_token_char(in[length])) ++length;
+  const bool ended = length < in.size() && in[length] == ' ';
+  take(in, length + (ended ? 1 : 0));  // what is refused, too: the logs show it
   head.method_name.length += static_cast<std::uint32_t>(length);
   if (head.method_name.length > kLongestMethod) return refuse({501, "Method is not implemented"});
-  const bool whole = length < in.size();
-  if (whole && (in[length] != ' ' || head.method_name.length == 0))
-    return refuse({400, "Request line does not start with a method"});
-  take(in, length + (whole ? 1 : 0));
-  if (!whole) return Feed::NeedMore;
+  if (!ended && in.empty()) return Feed::NeedMore;
+  if (!ended || head.method_name.length == 0) return refuse({400, "Request line does not start with a method"});
   const std::string_view name = builder_->text(head.method_name);
   const wire::Method method = wire::find_method(name);
   if (const Refusal refusal = judge_method(name, method, limits_)) return refuse(refusal);
