@@ -40,6 +40,7 @@ def _import(name):
             hint = _module_hint(name)
             if hint:
                 raise AppImportError("Failed to find application: no module named %r; %s" % (error.name, hint)) from None
+            _hint_at_a_colon(name, error)
         raise
     except ValueError as error:
         if error.__traceback__.tb_next is not None:  # raised by the module
@@ -56,6 +57,13 @@ def _module_hint(name):
     if os.sep in name:
         return "did you mean '%s'? A module is named with dots." % name.strip(os.sep).replace(os.sep, ".")
     return None
+
+
+def _hint_at_a_colon(name, error):
+    """shop.app, where shop is a module with an app, wants to be shop:app."""
+    module, _, attribute = name.rpartition(".")
+    if hasattr(sys.modules.get(module), attribute):
+        error.msg += "; did you mean '%s:%s'?" % (module, attribute)
 
 
 def _evaluate(module, expression, spec):

@@ -97,3 +97,9 @@ def test_one_line_says_what_is_wrong(tmp_path, arguments, said):
     assert done.returncode in (1, 2)
     line = done.stderr.decode().splitlines()[-1]
     assert line.startswith("prefork: ") and said in line
+
+
+@pytest.mark.parametrize(("application", "said"), [("dropin_app.app", "did you mean 'dropin_app:app'?"), ("dropin_app.nothing", "'dropin_app' is not a package\n")])
+def test_a_dot_for_a_colon_is_noticed(tmp_path, application, said):
+    done = shell(f"prefork --check-config {application}", tmp_path)
+    assert done.returncode == 1 and said in done.stderr.decode()
