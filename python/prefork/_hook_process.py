@@ -29,11 +29,18 @@ def _load(line):
     hooks, error = None, None
     try:
         _logging.prepare("info")
+        _add_pythonpath(json.loads(first["settings"])["settings"])
         hooks = _master_hooks.MasterHooks(first["settings"], first["kind"], first["path"], first["hooks"], first["pid"])
         _logging.prepare(hooks.server.cfg.get("loglevel", "info"))
     except BaseException as problem:  # also sys.exit() in the file
         error = _master_hooks.describe(problem, "The configuration file cannot be evaluated for its hooks")
     return hooks, json.dumps({"id": 0, "error": error})
+
+
+def _add_pythonpath(settings):
+    """As in the workers: a hook may import what they can."""
+    for folder in settings["pythonpath"]["value"]:
+        sys.path.insert(0, os.path.join(settings["chdir"]["value"], folder))
 
 
 def _lines(channel):

@@ -4,8 +4,11 @@ The attributes are those that published configuration files use. In a worker loa
 master's hooks (_master_hooks.py) makes its own of the same classes.
 """
 
+import grp
 import json
 import os
+import pwd
+import signal
 import tempfile
 import time
 
@@ -15,25 +18,55 @@ from prefork._logging import Logger
 IN_WORKER = ("post_fork", "post_worker_init", "worker_int", "worker_abort", "worker_exit", "pre_request", "post_request")
 
 
+# Settings of gunicorn that do not apply here, with their defaults: what a hook asks of them has an answer.
+_NOT_APPLIED = {
+    "ca_certs": None, "cert_reqs": 0, "certfile": None, "ciphers": None, "keyfile": None, "http_parser": "auto", "http_protocols": ["h1"],
+    "logger_class": "gunicorn.glogging.Logger", "paste": None, "protocol": "http", "spew": False, "worker_tmp_dir": None,
+}
+
+
+class Setting:
+    """One of cfg.settings."""
+
+    def __init__(self, name, value):
+        self.name = name
+        self.value = value
+
+    def get(self):
+        return self.value
+
+
 class Settings:
-    """The configuration as attributes, under gunicorn's names: cfg.workers, cfg.bind, cfg.settings["bind"]."""
+    """The configuration as attributes, under gunicorn's names: cfg.workers, cfg.bind, cfg.settings["bind"].get()."""
 
     def __init__(self, values):
-        self.settings = values
+        self._values = {**_NOT_APPLIED, **values}
 
     def __getattr__(self, name):
         try:
-            return self.__dict__["settings"][name]
+            return self.__dict__["_values"][name]
         except KeyError:
             raise AttributeError(f"no setting is named {name!r}") from None
 
     @property
+    def settings(self):
+        return {name: Setting(name, value) for name, value in self._values.items()}
+
+    @property
     def address(self):
-        return [_address(text) for text in self.settings.get("bind") or ()]
+        return [_address(text) for text in self._values.get("bind") or ()]
 
     @property
     def env(self):
-        return dict(pair.split("=", 1) for pair in self.settings.get("raw_env") or ())
+        return dict(pair.split("=", 1) for pair in self._values.get("raw_env") or ())
+
+    @property
+    def uid(self):
+        return _id_of(self.user, os.geteuid(), lambda name: pwd.getpwnam(name).pw_uid)
+
+    @property
+    def gid(self):
+        return _id_of(self.group, os.getegid(), lambda name: grp.getgrnam(name).gr_gid)
 
     @property
     def is_ssl(self):
@@ -41,10 +74,16 @@ class Settings:
 
     @property
     def worker_class_str(self):
-        return self.settings.get("worker_class", "sync")
+        return self._values.get("worker_class", "sync")
 
     def get(self, name, default=None):
-        return self.settings.get(name, default)
+        return self._values.get(name, default)
+
+
+def _id_of(name, unset, look_up):
+    if not name:
+        return unset
+    return int(name) if str(name).isdigit() else look_up(name)
 
 
 def _address(text):
@@ -52,6 +91,21 @@ def _address(text):
         return text[5:]
     host, colon, port = text.rpartition(":")
     return (host.strip("[]"), int(port)) if colon and port.isdigit() else text
+
+
+class App:
+    """What is served: the callable, from when it is loaded; wsgi() loads it where that has not happened yet."""
+
+    def __init__(self, cfg):
+        self.cfg = cfg
+        self.callable = None
+
+    def wsgi(self):
+        if self.callable is None:
+            from prefork import _boot
+
+            self.callable = _boot.load_application(self.cfg.wsgi_app, self.cfg.factory)
+        return self.callable
 
 
 class Server:
@@ -67,12 +121,12 @@ class Server:
         self.timeout = cfg.get("timeout", 30)
         self.proc_name = cfg.get("proc_name") or cfg.get("default_proc_name")
         self.address = cfg.address
-        self.app = None
+        self.app = App(cfg)
         self.master_name = "Master"
 
 
 class Worker:
-    def __init__(self, cfg, log, pid, age, ppid):
+    def __init__(self, cfg, log, pid, age, ppid, app):
         self.cfg = cfg
         self.log = log
         self.pid = pid
@@ -85,9 +139,18 @@ class Worker:
         self.timeout = cfg.get("timeout", 30)
         self.max_requests = cfg.get("max_requests") or float("inf")
         self.sockets = []
-        self.app = None
-        self.wsgi = None  # the application, from post_worker_init on, which may put another in its place
+        self.app = app
+        self.ending = False  # somebody has told it to go
         self._tmp = None
+
+    @property
+    def wsgi(self):
+        """The application, from post_worker_init on, which may put another in its place."""
+        return self.app.callable
+
+    @wsgi.setter
+    def wsgi(self, application):
+        self.app.callable = application
 
     @property
     def tmp(self):
@@ -128,7 +191,7 @@ def objects(settings_text, master_pid, worker_pid=None, age=0):
     server = Server(cfg, log, master_pid)
     if worker_pid is None:
         return server, None
-    worker = Worker(cfg, log, worker_pid, age, master_pid)
+    worker = Worker(cfg, log, worker_pid, age, master_pid, server.app)
     server.WORKERS[worker_pid] = worker
     server.worker_age = age
     return server, worker
@@ -161,6 +224,7 @@ def _with_server(hook, server):
 def _ending(hook, aborted):
     def run(worker):
         worker.alive = False
+        worker.ending = True
         worker.aborted = aborted
         hook(worker)
 
@@ -237,21 +301,29 @@ class _RequestHooks:
         self.arity = max(config_file.argument_counts(self.post), default=0) if self.post else 0  # 2, 3 or 4
 
     def before(self, req):
-        self.worker.nr += 1
         if self.pre:
             self.pre(self.worker, req)
+        self.worker.nr += 1
 
     def after(self, req, environ, resp):
-        if not self.post:
-            return
-        try:
-            self.post(*(self.worker, req, environ, resp)[: self.arity])
-        except Exception:
-            self.worker.log.exception("Exception in the hook post_request")
+        if self.post:
+            try:
+                self.post(*(self.worker, req, environ, resp)[: self.arity])
+            except Exception:
+                self.worker.log.exception("Exception in the hook post_request")
+        if not self.worker.alive:
+            self._retire()
+
+    def _retire(self):
+        """A hook has set worker.alive to False, as after a request that left the process too large."""
+        if not self.worker.ending:
+            self.worker.ending = True
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def wrap_application(application, interface, worker, functions):
     """The application with pre_request and post_request around it; itself when neither is set."""
+    worker.booted = True
     if "pre_request" not in functions and "post_request" not in functions:
         return application
     hooks = _RequestHooks(worker, functions)

@@ -49,7 +49,7 @@ class MasterHooks:
         self.server.worker_age = max([self.server.worker_age, *now.values()])
 
     def _worker(self, pid, age):
-        return self.server.WORKERS.get(pid) or _hooks.Worker(self.server.cfg, self.server.log, pid, age, self.server.pid)
+        return self.server.WORKERS.get(pid) or _hooks.Worker(self.server.cfg, self.server.log, pid, age, self.server.pid, self.server.app)
 
 
 def answer(hooks, line):

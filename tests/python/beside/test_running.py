@@ -204,7 +204,7 @@ def post_fork(server, worker): note("post_fork", worker.age, worker.pid == os.ge
 def post_worker_init(worker): note("post_worker_init", worker.alive, worker.nr, worker.cfg.proc_name)
 def worker_int(worker): note("worker_int", worker.alive)
 def worker_abort(worker): note("worker_abort")
-def pre_request(worker, req): note("pre_request", req.method, req.path, req.query, req.uri, req.version, sorted(req.headers))
+def pre_request(worker, req): note("pre_request", worker.booted, req.method, req.path, req.query, req.uri, req.version, sorted(req.headers))
 def post_request(worker, req, environ, resp): note("post_request", resp.status, resp.sent > 0, req.method, environ["PATH_INFO"], resp.status_code)
 def child_exit(server, worker): note("child_exit", worker.age)
 def worker_exit(server, worker): note("worker_exit", worker.age)

@@ -109,6 +109,44 @@ def test_post_worker_init_may_put_itself_around_the_application(serve, tmp_path,
     server.logged(r"left: \['was here'\]")
 
 
+LEAVING = """
+def pre_request(worker, req): worker.log.info("before %s, booted %s", worker.nr, worker.booted)
+def post_request(worker, req, environ, resp): worker.alive = req.query != "leave"
+"""
+
+
+@pytest.mark.parametrize("arguments", [[APP], [APP, "--threads", "4"], [APP, "--preload"], ["asgi_apps:app", "--interface", "asgi"]], ids=" ".join)
+def test_a_worker_whose_hook_says_that_it_is_not_alive_is_replaced(serve, tmp_path, arguments):
+    (tmp_path / "conf.py").write_text(LEAVING)
+    server = serve(*arguments, "-c", tmp_path / "conf.py", workers=1)
+    assert server.get("/?stay").status == 200
+    assert server.get("/?leave").status == 200
+    server.logged("Worker exiting")
+    assert [server.get("/?stay").status for _ in range(3)] == [200, 200, 200]
+    server.logged("before 0, booted True")
+    assert server.log().count("Booting worker with pid") == 2
+
+
+ASKING = """
+def on_starting(server):
+    from beside_the_application import NAME
+    server.log.info("starting %s as %d of %s", NAME, server.cfg.uid, server.app.wsgi().__name__)
+def post_worker_init(worker):
+    cfg = worker.cfg
+    worker.log.info("asked: %s", [cfg.settings["workers"].get(), cfg.certfile, cfg.logger_class, cfg.worker_tmp_dir, worker.app.wsgi() is worker.wsgi])
+"""
+
+
+@pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["apart", "preload"])
+def test_hooks_ask_for_settings_and_the_application(serve, tmp_path, preload):
+    (tmp_path / "libraries").mkdir()
+    (tmp_path / "libraries" / "beside_the_application.py").write_text("NAME = 'shop'\n")
+    server = start(serve, tmp_path, ASKING, "--pythonpath", tmp_path / "libraries", *preload, workers=1)
+    assert server.get("/").status == 200
+    server.logged(rf"starting shop as {os.geteuid()} of app")
+    server.logged(r"asked: \[1, None, 'gunicorn.glogging.Logger', None, True\]")
+
+
 def test_exceptions_are_logged_with_the_hooks_name(serve, tmp_path):
     source = "def when_ready(server): raise ValueError('not ready')\ndef post_worker_init(worker): raise ValueError('not initialised')\n"
     server = start(serve, tmp_path, source)
