@@ -7,6 +7,7 @@
 #include <array>
 #include <chrono>
 #include <cstring>
+#include <utility>
 
 #include "master/dispatch/dispatcher.hpp"
 #include "shm/fault.hpp"
@@ -316,6 +317,11 @@ bool WorkerLink::drain(std::uint64_t now_ns) {
   }
   if (end_.requests.corrupt()) bad_ = "the request ring's reader claims an impossible position";
   return more;
+}
+
+std::uint64_t WorkerLink::new_failures() {
+  const std::uint64_t before = std::exchange(failed_, end_.counters.get(shm::Counter::Failed));
+  return failed_ > before ? failed_ - before : 0;
 }
 
 // What a request takes here, seen from outside: the time from the last completion, shared by those that completed.

@@ -88,6 +88,8 @@ class WorkerLink {
   http::Exchange* oldest_started() const { return find_started(held_.front(), http::ExchangeList::next); }
   http::Exchange* newest_started() const { return find_started(held_.back(), http::ExchangeList::previous); }
   std::uint64_t last_finished_ns() const { return finished_ns_; }
+  // Requests that an exception has ended here since this was asked last.
+  std::uint64_t new_failures();
   std::uint64_t heartbeat_us() const { return end_.phase.heartbeat_us(); }
   const shm::Recorder& worker_recorder() const { return end_.worker_recorder; }
 
@@ -152,6 +154,7 @@ class WorkerLink {
   std::uint64_t heads_sent_ = 0;
   std::uint64_t finished_ = 0;
   std::uint64_t taken_ = 0;     // the worker's counter, as last read
+  std::uint64_t failed_ = 0;    // another
   std::uint64_t moved_ns_ = 0;  // the last time that it took or finished something
   bool stuck_ = false;
   std::uint64_t patience_ns_ = 0;  // with an idle worker that does not take its request

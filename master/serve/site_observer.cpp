@@ -249,6 +249,9 @@ void SiteObserver::send_gauges() {
     if (now != sent) statsd_->increment(name, now - sent);
     sent = now;
   }
+  std::uint64_t exceptions = 0;
+  for (dispatch::WorkerLink* link : site_.dispatcher.links()) exceptions += link->new_failures();
+  if (exceptions != 0) statsd_->increment("gunicorn.log.exception", exceptions);
   statsd_->flush();
 }
 

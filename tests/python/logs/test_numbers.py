@@ -57,6 +57,15 @@ def test_statsd_gets_gunicorns_names(serve):
         assert "|#a:b" in statsd.wait(*(re.escape(f"pre.gunicorn.{name}") for name in names))
 
 
+def test_statsd_gets_the_number_of_exceptions(serve, tmp_path):
+    (tmp_path / "failing.py").write_text("def app(environ, start_response):\n    if environ['PATH_INFO'] == '/': start_response('200 OK', []); return []\n    raise ValueError('no')\n")
+    with Datagrams() as statsd:
+        server = serve("failing:app", "--chdir", tmp_path, "--statsd-host", statsd.address)
+        server.expect(r"\[ERROR\] Error handling request[^\n]*\nTraceback.*?ValueError: no")
+        assert server.get("/fails").status == 500
+        statsd.wait(r"gunicorn\.log\.exception:1\|c")
+
+
 def test_timing_fields_only_when_asked(serve):
     server = serve(APP, "--server-timing", "--header", "X-Extra: 1")
     headers = server.get("/").headers
