@@ -107,7 +107,8 @@ const Setting kProcessSettings[] = {
      .synonyms = "true=text|false=",
      .on_reload = OnReload::Keeps,
      .compat = Compat::Must,
-     .help = "Print every setting with its value and where that comes from, as Python or, with =json, as JSON."},
+     .help = "Print every setting with its value and where that comes from, as Python, and load the application as "
+             "check_config does; with =json as JSON and no more."},
 };
 
 const Setting kDevelopmentSettings[] = {

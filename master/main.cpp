@@ -65,8 +65,9 @@ int run(const prefork::CommandLine& line) {
     case Action::Version: print("prefork " PREFORK_VERSION "\n"); return 0;
     case Action::SettingsReference: print(prefork::settings_reference()); return 0;
     case Action::PrintConfig:
-      print(line.config.print_config == "json" ? prefork::print_config_json(line) : prefork::print_config_text(line));
-      return 0;
+      if (line.config.print_config == "json") return print(prefork::print_config_json(line)), 0;
+      print(prefork::print_config_text(line));
+      return prefork::check_config(line);  // as gunicorn
     case Action::CheckConfig: return prefork::check_config(line);
     case Action::Control: return prefork::process::control(line.control);
     case Action::Serve: return prefork::run_server(line);

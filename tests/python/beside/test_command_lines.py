@@ -85,6 +85,7 @@ def test_unlike_on_purpose(tmp_path, theirs, difference, line):
 @pytest.mark.parametrize(("words", "statuses"), [
     (["--", "dropin_app:app"], (0, 0)), (["dropin_app:app", "-w", "2"], (0, 0)), (["dropin_app:app", "another:app"], (0, 2)),
     (["dropin_app:app", "-w", "2", "another:app"], (2, 2)), (["--proxy-protocol", "dropin_app:app"], (1, 0)), ([], (1, 0)),
+    (["--print-config", "dropin_app:app"], (0, 0)), (["--print-config", "dropin_app:nothing"], (1, 1)),
     (["no_such_module:app"], (1, 1)), (["dropin_app:nothing"], (1, 1)), (["dropin_app"], (1, 1)), (["dropin_app:app()"], (1, 1)), (["dropin_app:app("], (1, 1)),
 ])
 def test_both_find_or_miss_the_application(tmp_path, words, statuses):

@@ -54,6 +54,7 @@ def test_every_flag_of_the_help_is_accepted(folder):
 
 def test_the_printed_text_is_a_configuration_file(folder):
     folder.write("gunicorn.conf.py", "raw_env = ['A=it\\'s']\numask = 0o22\nheader = ['X: \"q\"']\nsecure_scheme_headers = {'A': 'b'}\ntimeout = 0.5\n")
+    folder.write("shop.py", "def app(environ, start_response): pass\n")
     first = folder.run("--print-config", "-w", "3", "shop:app")
     assert first.status == 0
     (folder.path / "gunicorn.conf.py").unlink()

@@ -225,6 +225,9 @@ def check_config(walk):
 def print_config(walk):
     done = walk.run("--print-config", "-w", "7", walk.WSGI)
     assert done.returncode == 0 and "workers = 7" in done.stdout
+    done = walk.run("--print-config", "-w", "7", "settings_app:absent")
+    assert done.returncode == 1 and "workers = 7" in done.stdout and "absent" in done.stderr
+    assert walk.run("--print-config=json", "settings_app:absent").returncode == 0
 
 
 def changed(walk, *arguments, name="watched.py", folder=None):
