@@ -130,6 +130,12 @@ std::string nearest_setting(const std::string& name, Kind kind) {
   return nearest_name(name, names);
 }
 
+// A file written for gunicorn may use names that only prefork knows: env = os.environ, from shop import app.
+bool may_be_a_variable(const ConfigFile& file, const Setting& setting, const std::string& name) {
+  const bool known_to_gunicorn = setting.compat != Compat::Own && name == setting.name;
+  return !known_to_gunicorn && fs::path(file.shown).filename() != kDefaultFiles.front();
+}
+
 void take_record(ConfigFile& file, const std::string& name, Fields& fields) {
   const std::string line = fields.next();
   SettingValue value;
@@ -139,7 +145,8 @@ void take_record(ConfigFile& file, const std::string& name, Fields& fields) {
   for (int at = 0; at < count; ++at) value.items.push_back(fields.next());
   const std::string origin = file.shown + (line == "0" ? "" : ":" + line);
   if (const Setting* setting = find_setting(name)) {
-    file.assignments.push_back({setting, std::move(value), origin});
+    const bool variable = may_be_a_variable(file, *setting, name);
+    file.assignments.push_back({setting, std::move(value), origin, variable ? name : ""});
     return;
   }
   // A file has variables of its own; only what looks like a mistyped setting is worth a warning.

@@ -96,9 +96,20 @@ class Loader {
       add_hook(assignment);
     } else {
       if (const auto problem = assign_setting(line_.config, setting, assignment.value))
-        throw ConfigError(place(assignment) + ": " + *problem, exit_code_of(assignment.origin));
+        return pass_over(assignment, *problem);
       line_.origins[setting.name] = assignment.origin;
     }
+  }
+
+  // A value that is no setting's is an error, unless the file can have had a variable of its own in mind.
+  void pass_over(const Assignment& assignment, const std::string& problem) {
+    if (assignment.variable.empty())
+      throw ConfigError(place(assignment) + ": " + problem, exit_code_of(assignment.origin));
+    const Kind kind = assignment.value.kind;
+    const bool plain = kind != Kind::Callable && kind != Kind::Other;
+    line_.notices.push_back(
+        {plain ? Notice::Level::Warning : Notice::Level::Debug,
+         assignment.origin + ": " + assignment.variable + " is no setting and is ignored: " + problem});
   }
 
   void tell_fate(const Assignment& assignment) {

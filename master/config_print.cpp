@@ -164,6 +164,10 @@ std::string settings_reference() {
       "seconds, with fractions or a unit: `0.5`, `200ms`, `2m`. Sizes are in bytes and take `K`, `M` and `G`. Every "
       "switch `--x` has its\n"
       "`--no-x`. The last column says whether SIGHUP applies a changed value or keeps the old one until a restart.\n\n"
+      "In a file that was written for gunicorn a name that only prefork has, as `env`, `app` or `interface`, may be a "
+      "variable of the file's\n"
+      "own: it is a setting when its value can be one, and otherwise ignored with a warning. In `prefork.conf.py` it "
+      "is refused.\n\n"
       "A wrong command line ends with exit status 2, a wrong variable or configuration file with 1, both with one line "
       "that names the\n"
       "place, what was given and what is allowed.\n";

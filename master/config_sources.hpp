@@ -16,7 +16,8 @@ namespace prefork {
 struct Assignment {
   const Setting* setting;
   SettingValue value;
-  std::string origin;  // "--workers", "GUNICORN_CMD_ARGS: -w", "PREFORK_WORKERS", "gunicorn.conf.py:3"
+  std::string origin;         // "--workers", "GUNICORN_CMD_ARGS: -w", "PREFORK_WORKERS", "gunicorn.conf.py:3"
+  std::string variable = {};  // its name in a file where that may as well be a variable of the file's own, otherwise ""
 };
 
 // 2 for what was typed on a command line, 1 for the rest.

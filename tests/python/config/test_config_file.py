@@ -115,6 +115,32 @@ def test_mistyped_names_are_warned_of_and_others_are_not(folder):
     assert [notice["text"] for notice in notices if notice["level"] == "debug"] == ["gunicorn.conf.py:2: cores is no setting"]
 
 
+OWN_VARIABLES = [
+    ("import os\nenv = os.environ.get('NO_SUCH_VARIABLE', 'production')\n", "2: env is no setting and is ignored: 'production' given; allowed: KEY=VALUE"),
+    ("class Env(dict):\n    pass\nenv = Env()\n", "3: env is no setting and is ignored: {} given; allowed: KEY=VALUE"),
+    ("interface = '127.0.0.1'\nbind = f'{interface}:9000'\n", "1: interface is no setting and is ignored: '127.0.0.1' given; allowed: auto, "),
+    ("header = 'Shop'\n", "1: header is no setting and is ignored: 'Shop' given; allowed: NAME: VALUE"),
+    ("def app(environ, start_response): pass\n", None),
+    ("import asyncio\nloop = asyncio.new_event_loop()\n", None),
+    ("from collections import Counter as factory\n", None),
+]
+
+
+@pytest.mark.parametrize("text, said", OWN_VARIABLES)
+def test_a_name_that_gunicorn_does_not_know_may_be_a_variable_of_the_file(folder, text, said):
+    folder.write("gunicorn.conf.py", text + "workers = 3\n")
+    printed = folder.printed()
+    assert printed["settings"]["workers"][0] == 3
+    warnings = [notice["text"] for notice in printed["notices"] if notice["level"] == "warning"]
+    assert len(warnings) == (said is not None)
+    assert all(warning.startswith("gunicorn.conf.py:" + said) for warning in warnings)
+
+
+@pytest.mark.parametrize("text", [text for text, _ in OWN_VARIABLES])
+def test_in_a_file_of_preforks_it_is_a_mistake(folder, text):
+    assert folder.write("prefork.conf.py", text).refusal("--print-config")[0] == 1
+
+
 @pytest.mark.parametrize(
     "text, said",
     [
