@@ -8,10 +8,8 @@
 #include <bit>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <stdexcept>
 
-#include "master/config_check.hpp"
 #include "master/config_sources.hpp"
 #include "master/serve/access_format.hpp"
 
@@ -190,36 +188,21 @@ class Resolver {
     }
   }
 
-  // env_file comes before raw_env, whose later entry wins.
+  // The later entry for a name wins, and raw_env over env_file.
   void variables() {
     Config::Strings entries;
-    if (!config_.env_file.empty()) {
-      std::ifstream file(config_.env_file);
-      int number = 0;
-      for (std::string text; std::getline(file, text);) entry_of_line(text, ++number, entries);
-    }
+    if (!config_.env_file.empty()) entries = read_env_file(config_.env_file, line_.environment);
     entries.insert(entries.end(), config_.raw_env.begin(), config_.raw_env.end());
-    config_.raw_env = std::move(entries);
+    config_.raw_env.clear();
+    for (std::string& entry : entries) {
+      const std::string name = entry.substr(0, entry.find('=') + 1);
+      std::erase_if(config_.raw_env, [&](const std::string& earlier) { return earlier.starts_with(name); });
+      config_.raw_env.push_back(std::move(entry));
+    }
     if (given("root_path")) return;
     // `-e SCRIPT_NAME=/app` is the known way to mount an application under gunicorn.
     for (const std::string& entry : config_.raw_env)
       if (entry.starts_with("SCRIPT_NAME=")) config_.root_path = entry.substr(12);
-  }
-
-  void entry_of_line(std::string text, int number, Config::Strings& entries) const {
-    const auto first = text.find_first_not_of(" \t\r");
-    if (first == std::string::npos || text[first] == '#') return;
-    text = text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
-    if (text.starts_with("export ")) text.erase(0, 7);
-    if (!check::variable(text))
-      throw ConfigError(config_.env_file + ":" + std::to_string(number) + ": '" + text + "' given; allowed: KEY=VALUE",
-                        1);
-    const auto start = text.find('=') + 1;
-    if (text.size() >= start + 2 && (text[start] == '"' || text[start] == '\'') && text.back() == text[start]) {
-      text.pop_back();
-      text.erase(start, 1);
-    }
-    entries.push_back(std::move(text));
   }
 
   void logs() {

@@ -83,6 +83,9 @@ struct ConfigFile {
 // the program itself.
 [[nodiscard]] std::string real_interpreter(const std::string& python, const Environment& environment);
 
+// The entries KEY=VALUE of an env_file whose names the environment does not have. Throws ConfigError.
+[[nodiscard]] std::vector<std::string> read_env_file(const std::string& path, const Environment& environment);
+
 // Fills what follows from other settings and checks what single values cannot show. Throws ConfigError.
 void resolve_config(CommandLine& command_line);
 

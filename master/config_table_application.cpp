@@ -77,7 +77,9 @@ const Setting kSettings[] = {
      .field = &Config::env_file,
      .meta = "FILE",
      .allowed = "a file that can be read",
-     .help = "Lines KEY=VALUE, put in the workers' environment before those of raw_env."},
+     .help = "Lines KEY=VALUE, with quotes, comments and ${NAME} as python-dotenv has them, put in the workers' "
+             "environment "
+             "where that and raw_env do not have the name."},
     {.name = "root_path",
      .flags = "--root-path",
      .also = "--url-path-prefix",
