@@ -15,6 +15,11 @@ std::string no_tls(const std::string&, Result& result) {
 
 std::string no_http2(const std::string&, Result&) { return "HTTP/2 is left to the proxy in front"; }
 
+std::string no_way_without_websockets(const std::string&, Result& result) {
+  result.refusal = "WebSockets cannot be switched off, remove their routes";
+  return {};
+}
+
 std::string no_static_files(const std::string&, Result& result) {
   result.refusal = "files are for the proxy in front, or for the application (WhiteNoise, StaticFiles)";
   return {};
@@ -55,11 +60,13 @@ const ForeignFlag kForeignFlags[] = {
     {"--uds", true, "uvicorn",
      [](const std::string& value, Result& result) -> std::string {
        result.assignments.emplace_back("bind", "unix:" + value);
+       result.place = true;
        return "the setting bind with unix:" + value;
      }},
     {"--fd", true, "uvicorn",
      [](const std::string& value, Result& result) -> std::string {
        result.assignments.emplace_back("bind", "fd://" + value);
+       result.place = true;
        return "the setting bind with fd://" + value;
      }},
     {"--app-dir", true, "uvicorn",
@@ -77,11 +84,17 @@ const ForeignFlag kForeignFlags[] = {
        if (value == "2") result.refusal = "'2' given; prefork speaks HTTP/1.1, leave HTTP/2 to the proxy in front";
        return "requests are always parsed by llhttp";
      }},
-    {"--ws", true, "uvicorn",
-     [](const std::string& value, Result& result) -> std::string {
-       if (value == "none") result.refusal = "'none' given; WebSockets cannot be switched off, remove their routes";
-       return "WebSockets are spoken by the master";
+    {"--uds-permissions", true, "granian",
+     [](const std::string&, Result& result) -> std::string {
+       result.refusal = "the mode of a unix socket follows the mask: -m 0117 makes it 0660";
+       return {};
      }},
+    {"--ws", true, "uvicorn and granian",
+     [](const std::string& value, Result& result) {
+       return value == "none" ? no_way_without_websockets(value, result) : "WebSockets are spoken by the master";
+     },
+     "auto|none|websockets|websockets-sansio|wsproto"},
+    {"--no-ws", false, "granian", no_way_without_websockets},
     {"--workers-max-rss", true, "granian",
      [](const std::string& value, Result& result) -> std::string {
        result.assignments.emplace_back("max_worker_rss", value + "M");

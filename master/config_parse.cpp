@@ -167,19 +167,26 @@ class ArgumentParser {
            (target.setting != nullptr && is_switch(*target.setting));
   }
 
+  // The words that are taken for the value of a flag that may do without one; empty for any other flag.
+  static std::string_view optional_values(const Target& target) {
+    if (target.foreign != nullptr) return target.foreign->choices;
+    return target.setting != nullptr && target.setting->bare != nullptr ? target.setting->choices : "";
+  }
+
   void take(const Flag& flag, std::optional<std::string> value) {
     const Setting* setting = flag.target.setting;
-    const bool optional = setting != nullptr && setting->bare != nullptr;
+    const std::string_view choices = optional_values(flag.target);
+    const bool optional = !choices.empty();
     const bool switches = takes_no_value(flag);
     const bool takes_bool = switches && setting != nullptr && !flag.negates;
     if (switches && value && !takes_bool)
       throw ConfigError(origin_prefix_ + flag.name + ": '" + *value + "' given; it takes no value", 2);
     if (!value && is_long(flag.name) && (optional || takes_bool)) {
       // The next word is the value only when it cannot be anything else.
-      if (at_ + 1 < words_->size() && has(optional ? setting->choices : "true|false", (*words_)[at_ + 1]))
+      if (at_ + 1 < words_->size() && has(optional ? choices : "true|false", (*words_)[at_ + 1]))
         value = (*words_)[++at_];
     }
-    if (!value && optional) value = setting->bare;
+    if (!value && optional) value = setting != nullptr ? setting->bare : "";
     if (!value && switches) value = flag.negates ? "false" : "true";
     if (!value) value = next_word(flag);
     take(flag.target, flag.name, *value);
@@ -226,9 +233,9 @@ class ArgumentParser {
 
   void note(const std::string& text) { parsed_.notices.push_back({Notice::Level::Debug, origin_prefix_ + text}); }
 
-  // --host and --port are halves of one address.
+  // --host and --port are halves of one address. A socket or a descriptor goes before them, as with uvicorn.
   void finish_foreign() {
-    if (!foreign_.host && !foreign_.port) return;
+    if (foreign_.place || (!foreign_.host && !foreign_.port)) return;
     std::string host = foreign_.host.value_or("127.0.0.1");
     if (host.find(':') != std::string::npos && !host.starts_with('[')) host = "[" + host + "]";
     assign(*find_setting("bind"), host + ":" + foreign_.port.value_or("8000"), foreign_.port ? "--port" : "--host");

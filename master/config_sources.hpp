@@ -48,12 +48,14 @@ struct ForeignFlag {
   const char* server;  // whose flag it is
   // Assigns with `set`; returns what to say at debug level.
   std::string (*translate)(const std::string& value, struct ForeignFlagResult& result);
+  const char* choices = "";  // of a flag that may do without a value: the words (a|b) that are taken for one
 };
 struct ForeignFlagResult {
   std::vector<std::pair<const char*, std::string>> assignments;  // setting, text
   std::string refusal;
   std::optional<std::string> host;
   std::optional<std::string> port;
+  bool place = false;  // a socket or a descriptor is named, beside which --host and --port mean nothing
 };
 [[nodiscard]] std::span<const ForeignFlag> foreign_flags();
 

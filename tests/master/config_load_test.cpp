@@ -95,6 +95,37 @@ TEST_F(ConfigLoad, PreforksFileComesBeforeGunicorns) {
   EXPECT_TRUE(has_notice(line, Notice::Level::Info, "gunicorn.conf.py is not read"));
 }
 
+TEST_F(ConfigLoad, TheLastEntryForAVariableWins) {
+  write("shop.env", "A=file\nB=file\n");
+  EXPECT_EQ(load({"--env-file", "shop.env", "-e", "A=1", "-e", "C=3", "-e", "A=2"}).config.raw_env,
+            (Config::Strings{"B=file", "C=3", "A=2"}));
+  write("shop.env", "= nonsense\n");
+  EXPECT_THAT(refusal({"--env-file", "shop.env"}), HasSubstr("shop.env:1: '= nonsense' given; allowed: KEY=VALUE"));
+  EXPECT_THAT(refusal({"--env-file", "nofile"}), HasSubstr("2 --env-file: "));
+}
+
+TEST_F(ConfigLoad, FlagsThatOtherServersHaveInTwoForms) {
+  EXPECT_EQ(load({"--ws", "a:b"}).config.app, "a:b");
+  EXPECT_EQ(load({"--ws", "wsproto", "a:b"}).config.app, "a:b");
+  EXPECT_EQ(load({"--ws=wsproto", "a:b"}).config.app, "a:b");
+  for (const auto& words : std::vector<std::vector<const char*>>{{"--no-ws"}, {"--ws", "none"}, {"--ws=none"}})
+    EXPECT_THAT(refusal(words), HasSubstr("ws: WebSockets cannot be switched off"));
+  EXPECT_THAT(refusal({"--uds-permissions", "660"}), HasSubstr("-m 0117"));
+}
+
+TEST_F(ConfigLoad, ASocketOrADescriptorGoesBeforeHostAndPort) {
+  EXPECT_EQ(load({"--port", "5", "--uds", "/tmp/s", "--host", "::1"}).config.bind, Config::Strings{"unix:/tmp/s"});
+  EXPECT_EQ(load({"--fd", "3", "--port", "5"}).config.bind, Config::Strings{"fd://3"});
+}
+
+TEST_F(ConfigLoad, SaysWhatALoggingConfigurationLeavesAlone) {
+  write("log.ini", "");
+  EXPECT_TRUE(has_notice(load({"--log-config", "log.ini"}), Notice::Level::Info, "the access log is off"));
+  const CommandLine logged = load({"--log-config", "log.ini", "--access-logfile", "-"});
+  EXPECT_TRUE(has_notice(logged, Notice::Level::Info, "the server's own lines keep their form"));
+  EXPECT_FALSE(has_notice(logged, Notice::Level::Info, "the access log is off"));
+}
+
 TEST_F(ConfigLoad, PlatformVariables) {
   environment_.insert({{"PORT", "5000"},
                        {"WEB_CONCURRENCY", "3"},
@@ -355,15 +386,6 @@ TEST_F(ConfigLoad, EnvironmentListsAndNearMisses) {
   EXPECT_TRUE(has_notice(line, Notice::Level::Warning,
                          "PREFORK_WORKRES is no setting and is ignored; did you mean PREFORK_WORKERS?"));
   EXPECT_EQ(line.notices.size(), 1u);
-}
-
-TEST_F(ConfigLoad, EnvFileComesBeforeEnv) {
-  write(".env", "# comment\nexport A=1\nB='two words'\n\nC=3 # not a comment\n");
-  const Config config = load({"--env-file", ".env", "-e", "A=2"}).config;
-  EXPECT_EQ(config.raw_env, (Config::Strings{"A=1", "B=two words", "C=3 # not a comment", "A=2"}));
-  write(".env", "nonsense\n");
-  EXPECT_THAT(refusal({"--env-file", ".env"}), HasSubstr(".env:1: 'nonsense' given; allowed: KEY=VALUE"));
-  EXPECT_THAT(refusal({"--env-file", "nofile"}), HasSubstr("2 --env-file: "));
 }
 
 TEST_F(ConfigLoad, WhatFollowsFromOtherSettings) {
