@@ -237,6 +237,13 @@ class Resolver {
     if (config_.interface == "asgi" && config_.threads > 1)
       say(Notice::Level::Info,
           "threads has no effect on ASGI applications, whose event loop is one thread; raise workers");
+    if (!config_.logconfig.empty() || !config_.logconfig_json.empty() || !config_.logconfig_dict.empty())
+      say(Notice::Level::Info,
+          std::string("the logging configuration is for the loggers of the workers; the server's own lines keep their "
+                      "form and place") +
+              (config_.accesslog.empty() ? ", and the access log is off unless accesslog names a file, or - for the "
+                                           "standard output"
+                                         : ""));
     if (config_.max_requests_jitter > 0 && config_.max_requests == 0)
       say(Notice::Level::Warning, "max_requests_jitter has no effect without max_requests");
   }
