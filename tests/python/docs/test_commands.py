@@ -65,3 +65,25 @@ def test_the_commands_of_each_block_work(document, block, tmp_path):
 
 def test_every_document_has_commands():
     assert {param.values[0] for param in BLOCKS} == set(DOCS)
+
+
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_readme_names_what_is_there():
+    for path in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
+        assert (ROOT / path).exists(), path
+    for name in set(re.findall(r"\btools/(\w+)", README)):
+        assert os.access(ROOT / "tools" / name, os.X_OK), name
+    steps = re.findall(r"^step_(\w+)\(\)", (ROOT / "tools" / "check").read_text(), re.MULTILINE)
+    assert set(re.findall(r"tools/check -k (\w+)", README)) <= set(steps)
+
+
+def test_the_commands_of_the_readme_are_understood(tmp_path):
+    (tmp_path / "example.py").write_text("def app(environ, start_response): pass\n")
+    lines = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
+    commands = re.findall(r"^(?:tools/serve|.*&& prefork)\b(.*)$", lines, re.MULTILINE)
+    assert len(commands) >= 3
+    for words in commands:
+        done = subprocess.run([BUILD / "prefork", "--check-config", *shlex.split(words, comments=True)], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+        assert (done.returncode, done.stderr) == (0, ""), words
