@@ -1,5 +1,6 @@
 #include "master/server.hpp"
 
+#include <strings.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,6 +23,12 @@ namespace prefork {
 namespace {
 
 constexpr Config::Milliseconds kMoldPatience{2'000};  // for what it runs at exit, when nobody else is left
+
+bool adds_field(const Config& config, std::string_view name) {
+  return std::any_of(config.header.begin(), config.header.end(), [name](const std::string& field) {
+    return field.find(':') == name.size() && ::strncasecmp(field.data(), name.data(), name.size()) == 0;
+  });
+}
 
 }  // namespace
 
@@ -120,8 +127,9 @@ void Server::fill_site() {
   site_.request_spools.report = site_.reply_spools.report = [this](const std::string& what) {
     log_.warning("Large bodies stay in memory or wait: ", what);
   };
-  site_.server = config_.server_header ? "prefork" : "";
-  site_.date = config_.date_header;
+  // The operator's own field takes the place of ours.
+  site_.server = config_.server_header && !adds_field(config_, "Server") ? "prefork" : "";
+  site_.date = config_.date_header && !adds_field(config_, "Date");
   site_.extra_lines.clear();
   for (const auto& field : config_.header) site_.extra_lines += field_line(field);
   site_.proxy_protocol = http::parse_proxy_mode(config_.proxy_protocol).value_or(http::ProxyMode::Off);

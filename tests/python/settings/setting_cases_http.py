@@ -206,6 +206,8 @@ def date_header(walk):
 def header(walk):
     headers = walk.wsgi("--header", "X-One: 1", "--header", "X-Two:2").get("/").headers
     assert (headers["X-One"], headers["X-Two"]) == ("1", "2")
+    headers = walk.wsgi("--header", "server: shop", "--header", "Date: today").get("/").headers
+    assert (headers.get_all("Server"), headers.get_all("Date")) == (["shop"], ["today"])
 
 
 # Behind a proxy
