@@ -21,9 +21,9 @@ int check_config(const CommandLine& line) {
   std::string path;
   for (const std::string& folder : config.pythonpath) path.append(path.empty() ? "" : ",").append(folder);
   const std::string script = python_package_directory(line.environment) + "/prefork/_check.py";
-  const std::array<const char*, 7> arguments{
-      config.python.c_str(),      script.c_str(), config.chdir.c_str(), path.c_str(), config.app.c_str(),
-      config.factory ? "1" : "0", nullptr};
+  const std::array<const char*, 8> arguments{config.python.c_str(),           script.c_str(), config.chdir.c_str(),
+                                             config.launch_directory.c_str(), path.c_str(),   config.app.c_str(),
+                                             config.factory ? "1" : "0",      nullptr};
   ::execv(config.python.c_str(), const_cast<char**>(arguments.data()));
   throw std::system_error(errno, std::system_category(), "starting " + config.python);
 }

@@ -179,9 +179,10 @@ struct Config {
   std::string print_config;  // text, json
 
   // From the configuration file, for the processes that run its hook functions
-  Strings hooks;            // names of the hook functions it sets
-  std::string config_path;  // absolute path, or the module's name; "" = no file
-  std::string config_kind;  // "file", "module", ""
+  Strings hooks;                 // names of the hook functions it sets
+  std::string config_path;       // absolute path, or the module's name; "" = no file
+  std::string config_kind;       // "file", "module", ""
+  std::string launch_directory;  // where the file is evaluated; "" when it was removed since
 };
 
 }  // namespace prefork

@@ -78,6 +78,7 @@ class Loader {
     };
     const std::string python = find_python(last_text("python"), line_.launch_directory, line_.environment);
     const ConfigFile file = read_config_file(last_text("config"), line_.launch_directory, python, line_.environment);
+    line_.config.launch_directory = line_.launch_directory;
     line_.config.config_kind = file.kind;
     line_.config.config_path = file.path;
     line_.notices.insert(line_.notices.end(), file.notices.begin(), file.notices.end());

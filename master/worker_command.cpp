@@ -43,6 +43,14 @@ std::string environ_notes(const Config& config) {
   return names;
 }
 
+// What the processes of the application have in their environment beside ours.
+std::vector<std::string> variables_of(const Config& config) {
+  std::vector<std::string> variables = config.raw_env;
+  // What applications look at to learn who serves them; theirs if they set it.
+  if (::getenv("SERVER_SOFTWARE") == nullptr) variables.emplace_back("SERVER_SOFTWARE=prefork");
+  return variables;
+}
+
 void set_application(const Config& config, wire::Settings& settings) {
   settings.set("app", config.app);
   settings.set("factory", flag(config.factory));
@@ -60,6 +68,7 @@ void set_application(const Config& config, wire::Settings& settings) {
   if (!config.hooks.empty()) settings.set("config_json", config_json(config));
   settings.set("config_path", config.config_path);
   settings.set("config_kind", config.config_kind);
+  settings.set("launch_directory", config.launch_directory);
 }
 
 void set_running(const Config& config, wire::Settings& settings) {
@@ -110,9 +119,7 @@ process::WorkerCommand worker_command_of(const Config& config, const Logs& logs,
     command.failure = process::failure_file();
     command.settings.set("failure_fd", std::to_string(process::kFailureFd));
   }
-  command.environment = config.raw_env;
-  // What applications look at to learn who serves them; theirs if they set it.
-  if (::getenv("SERVER_SOFTWARE") == nullptr) command.environment.emplace_back("SERVER_SOFTWARE=prefork");
+  command.environment = variables_of(config);
   command.stdout_fd = logs.worker_stdout(config);
   command.stderr_fd = logs.worker_stderr(config);
   return command;
@@ -123,9 +130,10 @@ process::HookProcess::Command hook_command_of(const Config& config, std::vector<
   command.python = config.python;
   command.script = python_package_directory(current_environment()) + "/prefork/_hook_process.py";
   command.directory = config.chdir;
-  command.environment = config.raw_env;
+  command.environment = variables_of(config);
   command.settings = config_json(config);
   command.kind = config.config_kind;
+  command.launch_directory = config.launch_directory;
   command.path = config.config_path;
   command.hooks = std::move(hooks);
   command.output_fd = logs.worker_stderr(config);

@@ -74,7 +74,8 @@ void HookProcess::start() {
   for (const std::string& hook : command_.hooks)
     names.append(names.empty() ? "" : ",").append(serve::json_string(hook));
   send("{\"settings\":" + serve::json_string(command_.settings) + ",\"kind\":" + serve::json_string(command_.kind) +
-       ",\"path\":" + serve::json_string(command_.path) + ",\"hooks\":[" + names +
+       ",\"path\":" + serve::json_string(command_.path) +
+       ",\"directory\":" + serve::json_string(command_.launch_directory) + ",\"hooks\":[" + names +
        "],\"pid\":" + std::to_string(::getpid()) + "}\n");
 }
 

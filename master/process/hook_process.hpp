@@ -26,6 +26,7 @@ class HookProcess : public HookRunner {
     std::vector<std::string> environment;  // KEY=VALUE, in place of ours
     std::string settings;                  // the configuration as JSON
     std::string kind, path;                // of the configuration file
+    std::string launch_directory;          // where it is evaluated
     std::vector<std::string> hooks;
     int output_fd = 2;
   };

@@ -61,8 +61,8 @@ void put_first(PyObject* path, std::string_view entry) {
   require(text && PyList_Insert(path, 0, text.get()) == 0, "sys.path");
 }
 
-// As gunicorn: the folder that the server was started in or told to go to comes first, and then each entry of --pythonpath
-// before everything, so that the last of them wins.
+// As gunicorn: the folder that the server was started in comes first, before it the one that it was told to go to, and then each
+// entry of --pythonpath before everything, so that the last of them wins.
 void set_path(const wire::Settings& settings) {
   PyObject* path = PySys_GetObject("path");
   require(path != nullptr && PyList_Check(path), "sys.path is not a list");
@@ -71,6 +71,8 @@ void set_path(const wire::Settings& settings) {
     char here[PATH_MAX];
     folder = ::getcwd(here, sizeof here) != nullptr ? here : ".";
   }
+  const std::string_view launched = settings.get("launch_directory");
+  if (!launched.empty() && launched != folder) put_first(path, launched);
   put_first(path, folder);
   std::string_view rest = settings.get("pythonpath");
   while (!rest.empty()) {

@@ -222,7 +222,7 @@ def prepare_logging(settings):
     def evaluate():
         from prefork import config
 
-        return config.evaluate(settings["config_kind"], settings["config_path"])
+        return config.evaluate(settings["config_kind"], settings["config_path"], settings.get("launch_directory", ""))
 
     _logging.prepare(
         settings.get("loglevel", "info"), settings.get("logconfig", ""), settings.get("logconfig_dict", ""), settings.get("logconfig_json", ""),

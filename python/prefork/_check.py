@@ -1,6 +1,6 @@
 """Loads an application as a worker does and exits: 0, or 1 with what is wrong. --check-config runs it.
 
-    python _check.py DIRECTORY PYTHONPATH APP FACTORY
+    python _check.py DIRECTORY LAUNCH_DIRECTORY PYTHONPATH APP FACTORY
 """
 
 import sys
@@ -14,11 +14,13 @@ import traceback
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-def _main(directory, pythonpath, app, factory):
+def _main(directory, launched, pythonpath, app, factory):
     sys.path.insert(0, _PACKAGE)
     from prefork import _boot
 
     del sys.path[0]
+    if launched not in ("", directory):
+        sys.path.insert(1, launched)
     sys.path[:0] = [os.path.join(directory, folder) for folder in reversed(pythonpath.split(",")) if folder]
     sys.argv = ["prefork", app]
     try:

@@ -2,7 +2,7 @@
 
     python _hook_process.py FD DIRECTORY     a socket to the master, the directory for sys.path[0]
 
-The first line that comes is {"settings": …, "kind": …, "path": …, "hooks": […], "pid": …}; each other one calls a hook, as told in
+The first line that comes is {"settings": …, "kind": …, "path": …, "directory": …, "hooks": […], "pid": …}; each other one calls a hook, as told in
 _master_hooks.py, and is answered in order. The process ends when the master's end of the socket is closed.
 """
 
@@ -29,16 +29,18 @@ def _load(line):
     hooks, error = None, None
     try:
         _logging.prepare("info")
-        _add_pythonpath(json.loads(first["settings"])["settings"])
-        hooks = _master_hooks.MasterHooks(first["settings"], first["kind"], first["path"], first["hooks"], first["pid"])
+        _extend_path(json.loads(first["settings"])["settings"], first["directory"])
+        hooks = _master_hooks.MasterHooks(first["settings"], first["kind"], first["path"], first["hooks"], first["pid"], first["directory"])
         _logging.prepare(hooks.server.cfg.get("loglevel", "info"))
     except BaseException as problem:  # also sys.exit() in the file
         error = _master_hooks.describe(problem, "The configuration file cannot be evaluated for its hooks")
     return hooks, json.dumps({"id": 0, "error": error})
 
 
-def _add_pythonpath(settings):
+def _extend_path(settings, launched):
     """As in the workers: a hook may import what they can."""
+    if launched not in ("", sys.path[0]):
+        sys.path.insert(1, launched)
     for folder in settings["pythonpath"]["value"]:
         sys.path.insert(0, os.path.join(settings["chdir"]["value"], folder))
 

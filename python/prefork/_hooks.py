@@ -200,7 +200,7 @@ def objects(settings_text, master_pid, worker_pid=None, age=0):
 def load(settings, age):
     """(worker, {hook: function of the worker}) for a worker; the configuration file is evaluated here."""
     names = [name for name in settings["hooks"].split(",") if name in IN_WORKER]
-    found = config_file.load_hooks(settings["config_kind"], settings["config_path"], names)
+    found = config_file.load_hooks(settings["config_kind"], settings["config_path"], names, settings.get("launch_directory", ""))
     server, worker = objects(settings["config_json"], int(settings["master_pid"]), os.getpid(), age)
     return worker, worker_functions(found, server)
 

@@ -13,9 +13,9 @@ from prefork import _hooks, _logging, config as config_file
 
 
 class MasterHooks:
-    def __init__(self, settings, kind, path, names, master_pid):
+    def __init__(self, settings, kind, path, names, master_pid, directory):
         self.server, _ = _hooks.objects(settings, master_pid)
-        self.functions = config_file.load_hooks(kind, path, names)
+        self.functions = config_file.load_hooks(kind, path, names, directory)
         self._unborn = None  # what pre_fork was given last: the next worker
 
     def call(self, message):

@@ -17,7 +17,8 @@ class Mold:
         self._hooks = None
         if names:
             self._hooks = _master_hooks.MasterHooks(
-                settings["config_json"], settings["config_kind"], settings["config_path"], names, int(settings["master_pid"])
+                settings["config_json"], settings["config_kind"], settings["config_path"], names, int(settings["master_pid"]),
+                settings.get("launch_directory", ""),
             )
 
     def call(self, line):

@@ -12,6 +12,7 @@ if __name__ == "__main__":
     sys.path[0] = ""
 
 import ast
+import contextlib
 import importlib
 import importlib.machinery
 import importlib.util
@@ -24,8 +25,30 @@ import types
 MODULE = "__config__"
 
 
-def evaluate(kind, path):
-    """The namespace of the configuration file (kind "file") or module (kind "module")."""
+def evaluate(kind, path, directory=""):
+    """The namespace of the configuration file (kind "file") or module (kind "module"), evaluated in that directory."""
+    with _working_in(directory):
+        return _evaluate(kind, path)
+
+
+@contextlib.contextmanager
+def _working_in(directory):
+    """A worker has gone on to the directory of --chdir; the file finds what lies beside it where the server was started."""
+    before = os.getcwd() if directory else ""
+    if directory == before:
+        yield
+        return
+    with contextlib.suppress(OSError):  # it was removed since, or is not for this user
+        os.chdir(directory)
+    sys.path.insert(0, directory)
+    try:
+        yield
+    finally:
+        sys.path.remove(directory)
+        os.chdir(before)
+
+
+def _evaluate(kind, path):
     if kind == "module":
         return vars(importlib.import_module(path))
     loader = importlib.machinery.SourceFileLoader(MODULE, path)
@@ -36,9 +59,9 @@ def evaluate(kind, path):
     return vars(module)
 
 
-def load_hooks(kind, path, names):
+def load_hooks(kind, path, names, directory=""):
     """The hook functions of these names, by name. A hook may be written as "package.module.function"."""
-    namespace = evaluate(kind, path)
+    namespace = evaluate(kind, path, directory)
     return {name: _imported(name, namespace[name]) for name in names}
 
 

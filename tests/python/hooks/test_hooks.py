@@ -147,6 +147,29 @@ def test_hooks_ask_for_settings_and_the_application(serve, tmp_path, preload):
     server.logged(r"asked: \[1, None, 'gunicorn.glogging.Logger', None, True\]")
 
 
+ELSEWHERE = """
+import os
+import beside_the_file
+TEXT = open("text").read()
+def on_starting(server): server.log.info("master: %s %s %s", TEXT, os.path.basename(os.getcwd()), os.environ["SERVER_SOFTWARE"])
+def post_fork(server, worker): worker.log.info("worker: %s %s", TEXT, os.path.basename(os.getcwd()))
+"""
+
+
+@pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["apart", "preload"])
+def test_the_file_is_evaluated_where_the_server_was_started(serve, tmp_path, preload):
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "text").write_text("wrong")
+    (tmp_path / "text").write_text("right")
+    (tmp_path / "beside_the_file.py").write_text("")
+    (tmp_path / "source" / "shop.py").write_text("import beside_the_file\nfrom dropin_app import app\n")
+    (tmp_path / "conf.py").write_text(ELSEWHERE)
+    server = serve("shop:app", "-c", "conf.py", "--chdir", "source", *preload, cwd=tmp_path)
+    assert server.get("/").status == 200
+    server.logged("master: right source prefork")
+    server.logged("worker: right source")
+
+
 def test_exceptions_are_logged_with_the_hooks_name(serve, tmp_path):
     source = "def when_ready(server): raise ValueError('not ready')\ndef post_worker_init(worker): raise ValueError('not initialised')\n"
     server = start(serve, tmp_path, source)
