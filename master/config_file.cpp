@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
@@ -136,7 +137,13 @@ bool may_be_a_variable(const ConfigFile& file, const Setting& setting, const std
   return !known_to_gunicorn && fs::path(file.shown).filename() != kDefaultFiles.front();
 }
 
-void take_record(ConfigFile& file, const std::string& name, Fields& fields) {
+// A name that is no setting, with the setting that it is like.
+struct Unknown {
+  std::string name, origin, nearest;
+  bool plain;
+};
+
+void take_record(ConfigFile& file, std::vector<Unknown>& unknown, const std::string& name, Fields& fields) {
   const std::string line = fields.next();
   SettingValue value;
   value.kind = kind_named(fields.next());
@@ -149,13 +156,25 @@ void take_record(ConfigFile& file, const std::string& name, Fields& fields) {
     file.assignments.push_back({setting, std::move(value), origin, variable ? name : ""});
     return;
   }
-  // A file has variables of its own; only what looks like a mistyped setting is worth a warning.
-  const std::string nearest = nearest_setting(name, value.kind);
-  if (!nearest.empty())
-    file.notices.push_back({Notice::Level::Warning,
-                            origin + ": " + name + " is no setting and is ignored; did you mean " + nearest + "?"});
-  else if (value.kind != Kind::Callable && value.kind != Kind::Other)
-    file.notices.push_back({Notice::Level::Debug, origin + ": " + name + " is no setting"});
+  unknown.push_back(
+      {name, origin, nearest_setting(name, value.kind), value.kind != Kind::Callable && value.kind != Kind::Other});
+}
+
+// A file has variables of its own; only what looks like a mistyped setting is worth a warning, and timeout_str is none where timeout
+// is set too.
+void tell_unknown(ConfigFile& file, const std::vector<Unknown>& unknown) {
+  const auto is_set = [&file](const std::string& name) {
+    return std::any_of(file.assignments.begin(), file.assignments.end(),
+                       [&name](const Assignment& assignment) { return assignment.setting->name == name; });
+  };
+  for (const Unknown& one : unknown) {
+    if (!one.nearest.empty() && !is_set(one.nearest))
+      file.notices.push_back(
+          {Notice::Level::Warning,
+           one.origin + ": " + one.name + " is no setting and is ignored; did you mean " + one.nearest + "?"});
+    else if (one.plain)
+      file.notices.push_back({Notice::Level::Debug, one.origin + ": " + one.name + " is no setting"});
+  }
 }
 
 [[noreturn]] void refuse(const ConfigFile& file, Fields& fields) {
@@ -166,11 +185,12 @@ void take_record(ConfigFile& file, const std::string& name, Fields& fields) {
 
 void take_output(ConfigFile& file, const HelperOutput& output, const std::string& python) {
   Fields fields(output.text);
+  std::vector<Unknown> unknown;
   while (!fields.empty()) {
     const std::string name = fields.next();
-    if (name == "<end>") return;
+    if (name == "<end>") return tell_unknown(file, unknown);
     if (name == "<error>") refuse(file, fields);
-    take_record(file, name, fields);
+    take_record(file, unknown, name, fields);
   }
   std::string how = "did not finish";
   if (WIFEXITED(output.status)) how = "ended with status " + std::to_string(WEXITSTATUS(output.status));

@@ -90,8 +90,8 @@ const Setting kTlsSettings[] = {
     {.name = "ssl_context",
      .shape = Shape::Callable,
      .compat = Compat::Skip,
-     .fate = Fate::Refused,
-     .advice = kNoTls,
+     .fate = Fate::Ignored,  // it is called for a certfile, which is refused
+     .advice = "it has no effect without TLS; remove it",
      .help = "ssl_context(config, default_factory)."},
 };
 

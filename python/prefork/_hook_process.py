@@ -2,8 +2,8 @@
 
     python _hook_process.py FD DIRECTORY     a socket to the master, the directory for sys.path[0]
 
-The first line that comes is {"settings": …, "kind": …, "path": …, "directory": …, "hooks": […], "pid": …}; each other one calls a hook, as told in
-_master_hooks.py, and is answered in order. The process ends when the master's end of the socket is closed.
+The first line that comes is {"settings": …, "kind": …, "path": …, "directory": …, "hooks": […], "pid": …}; each other one calls a hook,
+as told in _master_hooks.py, and is answered in order. The process ends when the master's end of the socket is closed.
 """
 
 import sys

@@ -98,7 +98,7 @@ SETTINGS = [
     ("worker_exit", None, function("server, worker"), HOOK),
     ("nworkers_changed", None, function("server, new, old"), HOOK),
     ("on_exit", None, function("server"), HOOK),
-    ("ssl_context", None, function("config, default_factory"), TLS),
+    ("ssl_context", None, function("config, default_factory"), Says("info", "no effect without TLS")),
     ("proxy_protocol", ["--proxy-protocol"], "'auto'", "auto"),
     ("proxy_allow_ips", ["--proxy-allow-from", "10.0.0.0/8,::1"], "'10.0.0.0/8,::1'", IPS),
     ("protocol", ["--protocol", "uwsgi"], "'uwsgi'", Says("refused", "replace uwsgi_pass by proxy_pass")),

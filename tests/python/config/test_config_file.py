@@ -141,6 +141,11 @@ def test_in_a_file_of_preforks_it_is_a_mistake(folder, text):
     assert folder.write("prefork.conf.py", text).refusal("--print-config")[0] == 1
 
 
+def test_a_name_like_that_of_a_setting_is_no_mistake_beside_it(folder):
+    folder.write("gunicorn.conf.py", "timeout_str = '120'\ntimeout = int(timeout_str)\nlog_level = 'info'\nloglevel = log_level\n")
+    assert [notice for notice in folder.printed()["notices"] if notice["level"] != "debug"] == []
+
+
 @pytest.mark.parametrize(
     "text, said",
     [

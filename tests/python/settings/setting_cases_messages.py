@@ -45,8 +45,9 @@ said("acceptors", ["--acceptors", "2"], "start several servers on the same port 
 @case("ssl_context")
 def ssl_context(walk):
     (walk.path / "conf.py").write_text("def ssl_context(config, default_factory): pass\n")
-    done = walk.run("-c", "conf.py", walk.WSGI)
-    assert done.returncode == 1 and TLS in done.stderr
+    assert walk.run("--check-config", "-c", "conf.py", walk.WSGI).returncode == 0
+    done = walk.run("--check-config", "-c", "conf.py", "--certfile", "x", walk.WSGI)
+    assert done.returncode == 2 and TLS in done.stderr
 
 
 def strict(name, flag, request, answer=b"HTTP/1.1 501"):
