@@ -25,8 +25,9 @@ void prepare_title(int argc, char** argv) {
   for (int i = 0; i < argc; ++i) {
     if (argv[i] == end) end += std::strlen(argv[i]) + 1;
   }
-  static std::vector<std::string> texts;
-  static std::vector<char*> pointers;
+  // Never taken down: what is loaded in front of us may ask for a variable when everything else has ended.
+  static auto& texts = *new std::vector<std::string>;
+  static auto& pointers = *new std::vector<char*>;
   for (char** one = environ; *one != nullptr; ++one) {
     if (*one == end) end += std::strlen(*one) + 1;
     texts.emplace_back(*one);
