@@ -42,6 +42,8 @@ Supervisor::Supervisor(net::Loop& loop, dispatch::Dispatcher& dispatcher, serve:
 Supervisor::~Supervisor() { dispatcher_.set_keeper(nullptr); }
 
 void Supervisor::start() {
+  loop_.update_now();  // the hook on_starting may have taken its time
+  sampled_ms_ = loop_.now_ms();
   reconcile();
   arm();
 }

@@ -145,6 +145,7 @@ class Supervisor : public dispatch::WorkerKeeper {
   // supervisor_watch.cpp
   void arm();
   void tick();
+  void awake_again(std::uint64_t now_ms);
   void keep_deadline(WorkerProcess& worker, std::uint64_t now_ms);
   void look_for_wear(WorkerProcess& worker, std::uint64_t now_ms);
   void look_for_hang(WorkerProcess& worker);
@@ -171,7 +172,8 @@ class Supervisor : public dispatch::WorkerKeeper {
   std::vector<std::unique_ptr<WorkerProcess>> gone_;  // until the next tick: its own frame may be on the stack
   net::Timer timer_;
   std::uint64_t sampled_ms_ = 0;
-  std::uint32_t generation_ = 1;  // what new workers belong to
+  std::uint64_t awake_since_ms_ = 0;  // when the process was last found to have stood still
+  std::uint32_t generation_ = 1;      // what new workers belong to
   std::uint32_t serving_generation_ = 1;
   std::uint32_t last_generation_ = 1;
   unsigned age_ = 0;

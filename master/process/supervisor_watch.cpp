@@ -11,7 +11,7 @@ namespace {
 using State = dispatch::WorkerLink::State;
 
 constexpr std::uint64_t kSampleMs = 1'000;
-constexpr std::uint64_t kAsleepMs = 3 * kSampleMs;
+constexpr std::uint64_t kAsleepMs = 2 * kSampleMs;
 constexpr std::uint64_t kAbortMs = 1'000;  // to say where it hangs, then KILL
 constexpr std::uint64_t kLastMs = 2'000;   // of a worker whose requests had their time
 
@@ -36,19 +36,26 @@ void Supervisor::tick() {
   std::erase_if(gone_molds_, [](const auto& mold) { return !mold->running(); });
   if (children_) look_for_ends();
   const auto now = loop_.now_ms();
+  if (now - sampled_ms_ >= kAsleepMs) awake_again(now);
   for (std::size_t i = 0; i < workers_.size(); ++i) keep_deadline(*workers_[i], now);
   if (now - sampled_ms_ >= kSampleMs) {
-    // If we were stopped ourselves (a frozen container, a debugger), the workers were too: they get time to show that they live.
-    const bool awake = now - sampled_ms_ < kAsleepMs;
     sampled_ms_ = now;
     for (std::size_t i = 0; i < workers_.size(); ++i) {
       workers_[i]->notes.resident_bytes = resident_bytes(workers_[i]->pid());
       look_for_wear(*workers_[i], now);
-      if (awake) look_for_hang(*workers_[i]);
+      look_for_hang(*workers_[i]);
     }
   }
   reconcile();
   arm();
+}
+
+// If we were stopped ourselves (a frozen container, a debugger), the workers were too: no time of theirs has passed.
+void Supervisor::awake_again(std::uint64_t now_ms) {
+  awake_since_ms_ = now_ms;
+  for (const auto& worker : workers_) {
+    if (worker->notes.due_ms != 0) worker->notes.due_ms += now_ms - sampled_ms_;
+  }
 }
 
 void Supervisor::keep_deadline(WorkerProcess& worker, std::uint64_t now_ms) {
@@ -96,19 +103,20 @@ void Supervisor::look_for_hang(WorkerProcess& worker) {
   const auto state = worker.link().state();
   if (policy_.timeout_ms == 0 || (state != State::Ready && state != State::Retiring) || worker.notes.aborted) return;
   const auto limit_ns = policy_.timeout_ms * 1'000'000;
+  const auto awake_ns = awake_since_ms_ * 1'000'000;
   const auto now = loop_.now_ns();
   http::Exchange* oldest = worker.link().oldest_started();
   if (oldest == nullptr) {
     // Without a request that anybody waits for it wakes each second to say so, unless it was stopped or is lost in an abandoned one.
     if (state != State::Ready) return;
-    const auto sign = std::max(worker.link().heartbeat_us() * 1'000, worker.link().last_finished_ns());
+    const auto sign = std::max({worker.link().heartbeat_us() * 1'000, worker.link().last_finished_ns(), awake_ns});
     if (now > sign && now - sign >= limit_ns + kSampleMs * 1'000'000) end_hung(worker, nullptr);
     return;
   }
   const bool on_loop = worker.link().interface() == wire::Interface::Asgi;
   const bool alone = worker.link().concurrency() == 1 && !on_loop;
-  const auto since =
-      std::max(oldest->sent_ns, alone ? worker.link().last_finished_ns() : worker.link().heartbeat_us() * 1'000);
+  const auto since = std::max(
+      {oldest->sent_ns, alone ? worker.link().last_finished_ns() : worker.link().heartbeat_us() * 1'000, awake_ns});
   if (now > since && now - since >= limit_ns) end_hung(worker, on_loop ? worker.link().newest_started() : oldest);
 }
 

@@ -139,6 +139,59 @@ def test_a_master_that_was_stopped_takes_no_worker_for_dead(serve):
     assert server.tree() == everybody
 
 
+STEPS = """
+import pathlib, time
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/steps":
+        pathlib.Path("begun").touch()
+        for _ in range(40):  # of work that is not done while nothing runs
+            time.sleep(0.05)
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("--threads", "2")], ids=["", "threads"])
+def test_the_time_that_everything_stands_still_is_none_of_a_request_s_timeout(serve, tmp_path, options):
+    (tmp_path / "steps.py").write_text(STEPS)
+    server = serve("steps:application", "--timeout", "4", *options, cwd=tmp_path)
+    everybody = server.tree()
+    with server.connect() as client:
+        client.sendall(b"GET /steps HTTP/1.1\r\nHost: x\r\n\r\n")
+        until((tmp_path / "begun").exists, "the request's start")
+        for pid in everybody:
+            server.signal(signal.SIGSTOP, pid)
+        time.sleep(5)  # the length of the fault, not a wait for something
+        for pid in everybody:
+            server.signal(signal.SIGCONT, pid)
+        assert client.recv(4096).startswith(b"HTTP/1.1 200")
+    assert server.tree() == everybody
+
+
+def test_the_time_that_everything_stands_still_is_none_of_a_worker_s_start(serve, tmp_path):
+    (tmp_path / "slow.py").write_text(
+        "import pathlib, time\n"
+        "if pathlib.Path('slow').exists():\n"
+        "    pathlib.Path('begun').touch()\n"
+        "    for _ in range(40):\n"
+        "        time.sleep(0.05)\n"
+        "def application(environ, start_response):\n"
+        "    start_response('200 OK', [])\n"
+        "    return [b'ok']\n"
+    )
+    server = serve("slow:application", "--boot-timeout", "4", cwd=tmp_path)
+    (tmp_path / "slow").touch()
+    server.signal(signal.SIGHUP)
+    until((tmp_path / "begun").exists, "the import")
+    everybody = server.tree()
+    for pid in everybody:
+        server.signal(signal.SIGSTOP, pid)
+    time.sleep(5)
+    for pid in everybody:
+        server.signal(signal.SIGCONT, pid)
+    server.logged("Reloaded: generation 2")
+
+
 @pytest.mark.parametrize(("options", "app", "path"), [([], WSGI, "/spin"), ([], ASGI, "/spin"), ([], ASGI, "/block/60")])
 def test_the_request_that_hangs_gets_504_and_its_stack_is_logged(serve, options, app, path):
     server = serve(app, "--timeout", "1", *options, workers=2)
