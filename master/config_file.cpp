@@ -75,7 +75,8 @@ std::string read_all(int fd) {
   }
 }
 
-HelperOutput run_helper(std::vector<std::string> arguments, const Environment& environment, const std::string& shown) {
+HelperOutput run_helper(std::vector<std::string> arguments, const Environment& environment, const std::string& shown,
+                        const std::stop_token& stop = {}) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) throw ConfigError(shown + ": cannot be read: " + std::strerror(errno), 1);
   const shm::UniqueFd reading(ends[0]);
@@ -92,7 +93,11 @@ HelperOutput run_helper(std::vector<std::string> arguments, const Environment& e
                           "; give the application's interpreter with --python",
                       1);
   }
-  HelperOutput output{read_all(reading.get()), 0};
+  HelperOutput output;
+  {
+    const std::stop_callback end(stop, [pid] { ::kill(pid, SIGKILL); });
+    output.text = read_all(reading.get());
+  }
   // ECHILD: as process 1, the supervisor may have reaped it. The end record tells whether it did its work.
   while (waitpid(pid, &output.status, 0) < 0 && errno == EINTR) {
   }
@@ -237,7 +242,7 @@ std::string own_directory() {
 }  // namespace
 
 ConfigFile read_config_file(const std::string& location, const std::string& directory, const std::string& python,
-                            const Environment& environment) {
+                            const Environment& environment, const std::stop_token& stop) {
   ConfigFile file = located(location, directory);
   if (file.kind.empty()) return file;
   const std::string package = python_package_directory(environment);
@@ -246,8 +251,8 @@ ConfigFile read_config_file(const std::string& location, const std::string& dire
                           ": cannot be read, the Python package of prefork is missing; set PREFORK_PYTHON_DIR to the "
                           "directory that holds it",
                       1);
-  const HelperOutput output =
-      run_helper({python, package + "/prefork/config.py", file.kind, file.path, directory}, environment, file.shown);
+  const HelperOutput output = run_helper({python, package + "/prefork/config.py", file.kind, file.path, directory},
+                                         environment, file.shown, stop);
   take_output(file, output, python);
   return file;
 }

@@ -25,7 +25,8 @@ std::string place(const Assignment& assignment) { return place_of(assignment.ori
 
 class Loader {
  public:
-  Loader(std::vector<std::string> arguments, Environment environment, std::string directory) {
+  Loader(std::vector<std::string> arguments, Environment environment, std::string directory, std::stop_token stop)
+      : stop_(std::move(stop)) {
     line_.arguments = std::move(arguments);
     line_.environment = std::move(environment);
     line_.launch_directory = std::move(directory);
@@ -77,7 +78,8 @@ class Loader {
       return std::string();
     };
     const std::string python = find_python(last_text("python"), line_.launch_directory, line_.environment);
-    const ConfigFile file = read_config_file(last_text("config"), line_.launch_directory, python, line_.environment);
+    const ConfigFile file =
+        read_config_file(last_text("config"), line_.launch_directory, python, line_.environment, stop_);
     line_.config.launch_directory = line_.launch_directory;
     line_.config.config_kind = file.kind;
     line_.config.config_path = file.path;
@@ -148,6 +150,7 @@ class Loader {
   }
 
   CommandLine line_;
+  std::stop_token stop_;
 };
 
 bool names_control_command(const std::string& word) { return word == "reload" || word == "stop" || word == "status"; }
@@ -179,11 +182,11 @@ CommandLine load_config(int argc, const char* const* argv, Environment environme
     line.control = parse_control_command(arguments, environment);
     return line;
   }
-  return Loader(std::move(arguments), std::move(environment), launch_directory()).load();
+  return Loader(std::move(arguments), std::move(environment), launch_directory(), {}).load();
 }
 
-CommandLine reload_config(const CommandLine& current) {
-  CommandLine fresh = Loader(current.arguments, current.environment, current.launch_directory).load();
+CommandLine reload_config(const CommandLine& current, const std::stop_token& stop) {
+  CommandLine fresh = Loader(current.arguments, current.environment, current.launch_directory, stop).load();
   fresh.action = current.action;
   for (const SettingSection& section : setting_sections()) {
     for (const Setting& setting : section.settings) {

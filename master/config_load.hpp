@@ -7,6 +7,7 @@
 #include <chrono>
 #include <map>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -69,8 +70,8 @@ struct CommandLine {
 [[nodiscard]] CommandLine load_config(int argc, const char* const* argv, Environment environment);
 
 // Reads everything again, for a server that runs with current.config. Settings that a running server cannot change keep
-// their value, with a notice that says so.
-[[nodiscard]] CommandLine reload_config(const CommandLine& current);
+// their value, with a notice that says so. `stop` ends an interpreter that takes too long; then it throws.
+[[nodiscard]] CommandLine reload_config(const CommandLine& current, const std::stop_token& stop = {});
 
 // The directory that holds the Python package `prefork` of this executable; "" when there is none. $PREFORK_PYTHON_DIR,
 // the source tree of a build, or the package that the executable was installed in.

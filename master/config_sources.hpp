@@ -75,7 +75,8 @@ struct ConfigFile {
 };
 // location: PATH, file:PATH, python:MODULE, or "" for the default files of the directory.
 [[nodiscard]] ConfigFile read_config_file(const std::string& location, const std::string& directory,
-                                          const std::string& python, const Environment& environment);
+                                          const std::string& python, const Environment& environment,
+                                          const std::stop_token& stop);
 
 // The interpreter of the application's environment, for a --python that may be "".
 [[nodiscard]] std::string find_python(const std::string& given, const std::string& directory,

@@ -59,6 +59,7 @@ Server::Server(CommandLine line)
            [this](serve::RestartCause cause) { metrics_.worker_restarted(cause); }, [this] { run_mold_hook(); }}),
       drain_timer_(loop_, [this] { drain(); }),
       kill_timer_(loop_, [this] { stop_quickly("--graceful-timeout is over"); }),
+      config_timer_(loop_, [this] { config_reading_.request_stop(); }),
       second_(loop_, [this] { every_second(); }),
       watchdog_(loop_, [this] { notifier_.alive(); }),
       terminal_(::isatty(STDIN_FILENO) != 0) {
@@ -89,6 +90,7 @@ int Server::run() {
   watch_files();                           // first: what changes while the first workers start counts
   supervisor_.start();
   loop_.run();
+  config_reading_.request_stop();
   files_.reset();
   log_.info("Shutting down: Master");
   doors_.close();

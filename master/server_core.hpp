@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -125,8 +126,10 @@ class Server {
   std::unique_ptr<process::FileWatch> files_;  // --reload
   std::unique_ptr<process::Successor> successor_, gone_successor_;
   std::vector<net::UvHandle<uv_signal_t>> signals_;
-  net::Timer drain_timer_;  // the end of --drain-delay
-  net::Timer kill_timer_;   // the end of --graceful-timeout
+  net::Timer drain_timer_;           // the end of --drain-delay
+  net::Timer kill_timer_;            // the end of --graceful-timeout
+  std::stop_source config_reading_;  // a configuration file can take for ever
+  net::Timer config_timer_;          // ends its reading at a reload
   SpareMemory spare_memory_;
   net::Timer second_;
   net::Timer watchdog_;  // systemd's

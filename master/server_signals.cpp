@@ -141,6 +141,7 @@ namespace {
 struct ConfigReader {
   uv_work_t work{};
   CommandLine before;
+  std::stop_token stop;
   std::optional<CommandLine> fresh;
   std::string error;
   std::function<void(ConfigReader&)> done;
@@ -148,7 +149,7 @@ struct ConfigReader {
 
 void read_config(ConfigReader& reader) {
   try {
-    reader.fresh = reload_config(reader.before);
+    reader.fresh = reload_config(reader.before, reader.stop);
   } catch (const ConfigError& error) {
     reader.error = error.details() + error.what();
   } catch (const std::exception& error) {
@@ -169,12 +170,18 @@ void Server::reload() {
   if (config_.reload) dispatcher_.set_gate(dispatch::Dispatcher::Gate::Held);
   notifier_.reloading();
   logs_.reopen();
+  config_reading_ = std::stop_source();
+  if (config_.boot_timeout.count() != 0) config_timer_.start(static_cast<std::uint64_t>(config_.boot_timeout.count()));
   auto* reader = new ConfigReader;
   reader->work.data = reader;
   reader->before = line_;
+  reader->stop = config_reading_.get_token();
   reader->done = [this, alive = std::weak_ptr<bool>(alive_)](ConfigReader& read) {
-    if (alive.expired() || stage_ != Stage::Serving) return;
+    if (alive.expired()) return;
+    config_timer_.stop();
+    if (stage_ != Stage::Serving) return;
     if (!read.fresh) {
+      if (read.stop.stop_requested()) read.error = "the configuration was not read within --boot-timeout";
       log_.error("Reload failed: ", read.error);
       return end_reload(read.error, read.error);
     }

@@ -3,7 +3,8 @@
     python _hook_process.py FD DIRECTORY     a socket to the master, the directory for sys.path[0]
 
 The first line that comes is {"settings": …, "kind": …, "path": …, "directory": …, "hooks": […], "pid": …}; each other one calls a hook,
-as told in _master_hooks.py, and is answered in order. The process ends when the master's end of the socket is closed.
+as told in _master_hooks.py, and is answered in order. The process ends when the master's end of the socket is closed, after the hook that
+it runs; when the master itself has ended, at once.
 """
 
 import sys
@@ -18,14 +19,13 @@ import signal
 import socket
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from prefork import _logging, _master_hooks  # noqa: E402
+from prefork import _lifeline, _logging, _master_hooks  # noqa: E402
 
 del sys.path[0]
 
 
-def _load(line):
+def _load(first):
     """(the hooks, the answer); no hooks when the configuration file cannot be evaluated."""
-    first = json.loads(line)
     hooks, error = None, None
     try:
         _logging.prepare("info")
@@ -59,7 +59,9 @@ def _main(fd, _directory):
     hooks = None
     for line in _lines(channel):
         if hooks is None:
-            hooks, answer = _load(line)
+            first = json.loads(line)
+            _lifeline.hold(channel.fileno(), lambda master=first["pid"]: os.getppid() != master)
+            hooks, answer = _load(first)
         else:
             answer = _master_hooks.answer(hooks, line)
         try:

@@ -217,6 +217,7 @@ def _main(kind, path, directory):
     # What the file prints must not get among the data.
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    _lifeline.hold(output.fileno(), lambda: True)  # nobody reads what it has to say
     if directory:  # "" when it was removed since
         os.chdir(directory)
     sys.path[0] = directory
@@ -237,4 +238,8 @@ def _main(kind, path, directory):
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    import _lifeline
+
+    del sys.path[0]
     _main(*sys.argv[1:])

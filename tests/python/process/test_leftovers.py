@@ -171,6 +171,38 @@ def test_nothing_is_left_of_a_daemon_that_is_killed(tmp_path):
     until(lambda: not os.listdir(folder), "an empty folder", SOON)
 
 
+# A configuration file, or a hook of it, that never ends once it is told not to.
+HANGS = """
+import os, pathlib, time
+def hang(where):
+    if pathlib.Path(where).exists():
+        pathlib.Path(where + "-hangs").touch()
+        time.sleep(3600)
+hang("file")
+def child_exit(server, worker):
+    hang("hook")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("where", ["file", "hook"])
+def test_a_configuration_that_hangs_does_not_outlive_the_master(serve, tmp_path, where, number):
+    (tmp_path / "hangs.py").write_text(HANGS)
+    server = serve(APP, "-c", "hangs.py", "--no-control-socket", "--graceful-timeout", "2", cwd=tmp_path)
+    (tmp_path / where).touch()
+    if where == "file":
+        server.signal(signal.SIGHUP)
+    else:
+        server.tolerate(r"\[ERROR\] Worker \(pid:\d+\) was killed by SIGKILL")
+        server.signal(signal.SIGKILL, int(server.get("/pid").body))
+    until((tmp_path / f"{where}-hangs").exists, "the hang")
+    assert server.get("/").status == 200
+    everybody = server.tree()
+    server.signal(number)
+    assert server.wait() == (0 if number == signal.SIGTERM else -signal.SIGKILL)
+    _gone(everybody)
+
+
 def _session(pid):
     try:
         return os.getsid(int(pid))

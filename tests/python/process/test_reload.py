@@ -102,3 +102,15 @@ def test_stop_under_load_answers_everybody_who_had_asked(serve):
     report = finish(load)
     # After the stop nobody listens; what was sent before was answered.
     assert set(report["failures"]) <= {"connect_refused"}, report
+
+
+def test_a_configuration_file_that_hangs_leaves_the_old_settings_serving(serve, tmp_path):
+    (tmp_path / "conf.py").write_text("import os, time\nif os.path.exists('hang'):\n    time.sleep(3600)\n")
+    server = serve(APP, "-c", "conf.py", "--boot-timeout", "10", cwd=tmp_path)
+    (tmp_path / "hang").touch()
+    server.expect(r"\[ERROR\] Reload failed: the configuration was not read within --boot-timeout")
+    server.signal(signal.SIGHUP)
+    server.logged("Reload failed")
+    (tmp_path / "hang").unlink()
+    server.reload()
+    assert server.get("/").status == 200
