@@ -70,6 +70,7 @@ Server::Server(CommandLine line)
 }
 
 int Server::run() {
+  await_loop();
   loop_.start_threads();
   log_.info("Starting prefork ", PREFORK_VERSION);
   open_pidfile();

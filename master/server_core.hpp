@@ -67,6 +67,7 @@ class Server {
   void run_exit_hook();
 
   // server_signals.cpp
+  static void await_loop();
   void watch_signals();
   void watch_signal(int number);
   void on_signal(int number);

@@ -1,5 +1,8 @@
 // What the server does when it is told something by a signal: stop, reload, more or fewer workers, new log files.
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <memory>
 #include <optional>
@@ -27,11 +30,29 @@ const char* name_of(int signal) {
   }
 }
 
+constexpr std::array kEnding{SIGTERM, SIGINT, SIGQUIT};
+constexpr std::array kOthers{SIGHUP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGWINCH};
+
+void mask_others(int how) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : kOthers) sigaddset(&set, number);
+  ::pthread_sigmask(how, &set, nullptr);
+}
+
 }  // namespace
 
+// While the hook on_starting runs or an address is waited for, nobody is served: who is told to end has nothing to finish, and the
+// files are removed as those of a master that was killed. What else it is told waits for the loop; by itself it would be the end too.
+void Server::await_loop() {
+  for (const int number : kEnding) ::signal(number, [](int) { ::_exit(0); });
+  mask_others(SIG_BLOCK);
+}
+
 void Server::watch_signals() {
-  for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGWINCH})
-    watch_signal(number);
+  for (const int number : kEnding) watch_signal(number);
+  for (const int number : kOthers) watch_signal(number);
+  mask_others(SIG_UNBLOCK);
 }
 
 void Server::watch_signal(int number) {

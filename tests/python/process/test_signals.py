@@ -7,7 +7,7 @@ import socket
 
 import pytest
 from support import load_generator
-from support.server import until
+from support.server import pid_in, until
 
 WSGI, ASGI, STUBBORN = "process_app:application", "process_asgi:application", "stubborn_app:application"
 BOTH = pytest.mark.parametrize("app", [WSGI, ASGI])
@@ -99,6 +99,59 @@ def test_a_worker_that_is_ended_by_another_signal_is_replaced(serve, app, number
     server.signal(number, victim)
     until(lambda: server.get("/").status == 200, "an answer")
     _replaced(server, victim, 2)
+    assert server.get("/").status == 200
+
+
+ON_STARTING = """
+import pathlib, time
+def on_starting(server):
+    pathlib.Path("starting").touch()
+    while not pathlib.Path("go").exists():
+        time.sleep(0.01)
+"""
+
+
+@PRELOAD
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGTTIN, signal.SIGTTOU, signal.SIGWINCH])
+def test_what_it_is_told_before_it_serves_is_done_when_it_does(serve, tmp_path, number, preload):
+    (tmp_path / "conf.py").write_text(ON_STARTING)
+    server = serve(WSGI, *preload, "-c", "conf.py", "--pid", "pid", ready=None, cwd=tmp_path)
+    until((tmp_path / "starting").exists, "the hook")
+    server.signal(number, pid_in(tmp_path / "pid"))
+    (tmp_path / "go").touch()
+    server.logged("Handling signal: " + number.name[3:].lower())
+    if number == signal.SIGHUP:
+        server.logged("Reloaded: generation 2")
+    if number == signal.SIGWINCH:
+        server.signal(signal.SIGHUP)  # it serves again
+    until(lambda: server.get("/").status == 200, "an answer")
+
+
+@PRELOAD
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_who_is_told_to_end_before_it_serves_ends_at_once_and_leaves_nothing(serve, tmp_path, number, preload):
+    (tmp_path / "conf.py").write_text(ON_STARTING)
+    server = serve(WSGI, *preload, "-c", "conf.py", "--pid", "pid", ready=None, cwd=tmp_path)
+    until((tmp_path / "starting").exists, "the hook")
+    server.tree()
+    server.signal(number, pid_in(tmp_path / "pid"))
+    assert server.wait() == 0
+    until(lambda: not (tmp_path / "pid").exists(), "the end of its pid file")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signals_while_an_address_is_waited_for(serve, number):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        server = serve(WSGI, bind=address, ready=None)
+        server.port = other.getsockname()[1]
+        server.expect(r"\[ERROR\] Connection in use")
+        server.logged("Connection in use")
+        server.signal(number)
+        if number == signal.SIGTERM:
+            assert server.wait() == 0
+            return
+    server.logged("Reloaded: generation 2")
     assert server.get("/").status == 200
 
 
