@@ -42,21 +42,25 @@ AdminPort::AdminPort(net::Loop& loop, net::DeadlineWheel& wheel, dispatch::Dispa
 
 AdminPort::~AdminPort() = default;
 
-void AdminPort::open(const Config& config) {
+void AdminPort::open(const Config& config, Which which) {
   const bool same = config.metrics_bind == config.health_bind;
-  if (!config.metrics_bind.empty()) open(config.metrics_bind, true, same, config);
-  if (!config.health_bind.empty() && !same) open(config.health_bind, false, true, config);
+  const auto open_one = [&](const std::string& text, bool metrics, bool health) {
+    const auto address = parse_bind_address(text);
+    if (!address) throw std::invalid_argument("'" + text + "' is no address");
+    const bool name = address->kind == BindAddress::Kind::Unix || address->kind == BindAddress::Kind::AbstractUnix;
+    if (which == Which::All || name == (which == Which::Names)) open(*address, metrics, health, config);
+  };
+  if (!config.metrics_bind.empty()) open_one(config.metrics_bind, true, same);
+  if (!config.health_bind.empty() && !same) open_one(config.health_bind, false, true);
 }
 
-void AdminPort::open(const std::string& text, bool metrics, bool health, const Config& config) {
-  const auto address = parse_bind_address(text);
-  if (!address) throw std::invalid_argument("'" + text + "' is no address");
+void AdminPort::open(const BindAddress& address, bool metrics, bool health, const Config& config) {
   Door door;
   door.answers = std::make_unique<Answers>(observed_, metrics, health);
   door.site = std::make_unique<http::Site>(loop_, wheel_, dispatcher_);
   door.site->observer = door.answers.get();
   // SO_REUSEPORT: during an upgrade the successor listens here beside its predecessor.
-  door.socket = std::make_unique<net::BoundSocket>(net::bind_socket(*address, config.backlog, true, config.umask));
+  door.socket = std::make_unique<net::BoundSocket>(net::bind_socket(address, config.backlog, true, config.umask));
   log_.info(metrics ? "Metrics at: " : "Health checks at: ", door.socket->name);
   http::Site& site = *door.site;
   const net::BoundSocket& local = *door.socket;
@@ -71,10 +75,16 @@ void AdminPort::finish_turn() {
   for (Door& door : doors_) door.site->finish_turn();
 }
 
-void AdminPort::close() {
-  for (Door& door : doors_) {
-    if (!door.socket->unix_path.empty()) ::unlink(door.socket->unix_path.c_str());
+std::vector<std::string> AdminPort::files() const {
+  std::vector<std::string> all;
+  for (const Door& door : doors_) {
+    if (!door.socket->unix_path.empty()) all.push_back(door.socket->unix_path);
   }
+  return all;
+}
+
+void AdminPort::close() {
+  for (const auto& path : files()) ::unlink(path.c_str());
   doors_.clear();
 }
 

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
+#include "master/bind_address.hpp"
 #include "master/config.hpp"
 #include "master/http/site.hpp"
 #include "master/net/listener.hpp"
@@ -21,8 +23,11 @@ class AdminPort {
             Observed observed);
   ~AdminPort();
 
+  // A name that only one can have is its predecessor's for as long as that lives; at a port both can listen.
+  enum class Which { All, Ports, Names };
   // Throws std::system_error with the address.
-  void open(const Config& config);
+  void open(const Config& config, Which which);
+  std::vector<std::string> files() const;  // of unix sockets
   void finish_turn();
   void close();
 
@@ -34,7 +39,7 @@ class AdminPort {
     std::unique_ptr<net::BoundSocket> socket;
     std::unique_ptr<net::Listener> listener;
   };
-  void open(const std::string& text, bool metrics, bool health, const Config& config);
+  void open(const BindAddress& address, bool metrics, bool health, const Config& config);
 
   net::Loop& loop_;
   net::DeadlineWheel& wheel_;

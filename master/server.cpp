@@ -81,8 +81,9 @@ int Server::run() {
   run_size_hook(supervisor_.workers(), {});
   run_starting_hook();
   doors_.open(config_, inherited_.sockets);
-  admin_.open(config_);
-  doors_.listen();
+  admin_.open(config_, inherited_.predecessor == 0 ? AdminPort::Which::All : AdminPort::Which::Ports);
+  // A predecessor accepts until the first workers serve: a release that starts slowly delays nobody, and one that fails costs nothing.
+  if (inherited_.predecessor == 0) doors_.listen();
   log_.info("Using worker: ", config_.builtin_app.empty() ? config_.worker_class : config_.builtin_app);
   open_control();
   look_after_files();
@@ -197,6 +198,7 @@ void Server::reap_orphans() {
 
 // The first workers serve.
 void Server::started() {
+  if (!resting_) doors_.listen();
   log_.info("Serving with ", supervisor_.running(), supervisor_.running() == 1 ? " worker" : " workers");
   notifier_.ready("Serving");
   if (const auto interval = notifier_.watchdog_interval()) {
@@ -214,6 +216,7 @@ void Server::open_pidfile() {
 
 void Server::look_after_files() {
   for (const auto& path : doors_.files()) leftovers_.look_after(path);
+  for (const auto& path : admin_.files()) leftovers_.look_after(path);
   if (control_) {
     for (const auto& path : control_->files()) leftovers_.look_after(path);
   }

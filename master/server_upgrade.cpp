@@ -61,10 +61,16 @@ void Server::look_for_predecessor() {
   if (inherited_.predecessor == 0 || ::getppid() == inherited_.predecessor) return;
   log_.info("The old master has gone: process ", inherited_.predecessor);
   inherited_.predecessor = 0;
+  if (!resting_) doors_.listen();
   process::set_title(title_of(config_));
   if (pidfile_) pidfile_->rename(config_.pidfile);
   control_.reset();
   open_control();
+  try {
+    admin_.open(config_, AdminPort::Which::Names);
+  } catch (const std::exception& error) {
+    log_.error("Metrics or health checks are not served: ", std::string_view(error.what()));
+  }
   look_after_files();
   notifier_.main_pid(::getpid());
 }

@@ -33,9 +33,9 @@ def _killed_while_its_successor_runs(server, folder, new):
 def test_the_files_of_a_master_that_is_killed_are_removed(serve, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
-    server = serve(APP, "--pid", folder / "pid", "--control-socket", folder / "ctl", bind=f"unix:{folder}/sock", workers=3)
+    server = serve(APP, "--pid", folder / "pid", "--control-socket", folder / "ctl", "--metrics-bind", f"unix:{folder}/metrics", bind=f"unix:{folder}/sock", workers=3)
     everybody = server.tree()
-    assert sorted(os.listdir(folder)) == ["ctl", "pid", "sock"]
+    assert sorted(os.listdir(folder)) == ["ctl", "metrics", "pid", "sock"]
     server.signal(signal.SIGSTOP, everybody[1])  # who sleeps is killed too
     busy = server.connect()
     busy.sendall(b"GET /sleep/60 HTTP/1.1\r\nHost: x\r\n\r\n")

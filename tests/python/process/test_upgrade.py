@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 
 from support.load_generator import keep_busy, no_failure
 from support.server import pid_in, until
@@ -52,3 +53,69 @@ def test_an_upgrade_is_taken_back_under_load(serve, tmp_path):
     server.logged("The new master ended")
     no_failure(load)
     assert pid_in(tmp_path / "pid") == server.pid
+
+
+def test_an_upgrade_to_a_release_that_does_not_load_fails_no_request(serve, tmp_path):
+    server = serve(APP, "--pid", tmp_path / "pid", "--no-control-socket", workers=2)
+    for entry in (r"\[ERROR\] The new master ended: process \d+", r"\[ERROR\] Exception in worker process", r"\[ERROR\] Worker \(pid:\d+\) exited with code 3", r"\[ERROR\] Reason: Worker failed to boot"):
+        server.expect(entry)
+    load = _load(server, 4)
+    (tmp_path / "broken").touch()
+    server.signal(signal.SIGUSR2)
+    server.logged("The new master ended")
+    (tmp_path / "broken").unlink()
+    no_failure(load)
+    assert pid_in(tmp_path / "pid") == server.pid
+
+
+def test_while_a_new_release_starts_everybody_is_served_by_the_old_one(serve, tmp_path):
+    server = serve(APP, "--pid", tmp_path / "pid", "--no-control-socket", workers=2)
+    server.expect(r"\[ERROR\] The new master ended: process \d+")
+    (tmp_path / "boot-delay").write_text("600")
+    server.signal(signal.SIGUSR2)
+    new = until(lambda: pid_in(tmp_path / "pid.2"), "the new master's pid file")
+    until(lambda: server.log().count("Booting worker") == 4, "its workers' start")
+    for _ in range(50):
+        assert server.get("/").status == 200
+    server.tree()
+    os.kill(new, signal.SIGTERM)
+    server.logged("The new master ended")
+
+
+def test_a_new_master_whose_predecessor_has_gone_takes_the_requests_that_wait(serve, tmp_path):
+    server = serve(APP, "--pid", tmp_path / "pid", "--no-control-socket")
+    (tmp_path / "boot-delay").write_text("3")
+    server.signal(signal.SIGUSR2)
+    new = until(lambda: pid_in(tmp_path / "pid.2"), "the new master's pid file")
+    server.tree()
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    try:
+        assert server.get("/").status == 200
+    finally:
+        os.kill(new, signal.SIGTERM)
+        until(lambda: not os.path.exists(f"/proc/{new}"), "the end of the new master")
+
+
+def test_metrics_and_health_checks_on_socket_files_are_the_new_master_s_after_an_upgrade(serve, tmp_path):
+    def answers(name):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(60)
+            try:
+                client.connect(str(tmp_path / name))
+            except OSError:
+                return False
+            client.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
+            return client.recv(4096).startswith(b"HTTP/1.1 200")
+
+    server = serve(APP, "--pid", tmp_path / "pid", "--no-control-socket", "--health-path", "/livez", "--health-bind", f"unix:{tmp_path}/health")
+    new = _upgrade(server, tmp_path / "pid")
+    assert answers("health")
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    try:
+        until(lambda: answers("health"), "the new master's answer")
+    finally:
+        os.kill(new, signal.SIGTERM)
+        until(lambda: not os.path.exists(f"/proc/{new}"), "the end of the new master")
+    assert not (tmp_path / "health").exists()
