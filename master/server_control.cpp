@@ -38,23 +38,26 @@ void Server::open_control() {
 }
 
 void Server::on_control(const std::string& command, const process::ControlSocket::Answer& answer) {
+  if (command == "status" || command == "status wait") return answer(true, status_text());
+  if (command == "status json" || command == "status wait json") return answer(true, status_json());
   const bool wait = command.ends_with(" wait");
-  if (command.starts_with("status")) return answer(true, command.ends_with("json") ? status_json() : status_text());
+  const std::string verb = command.substr(0, command.size() - (wait ? std::string_view(" wait").size() : 0));
+  if (verb != "reload" && verb != "stop") return answer(false, "unknown command: " + command);
   log_.info("Told to ", std::string_view(command), " over the control socket");
-  if (command.starts_with("reload")) {
-    if (stage_ != Stage::Serving) return answer(false, "the server stops");
-    if (!wait) answer(true, "reloading");
-    if (wait) {
-      reload_waiters_.emplace_back([this, answer](const std::string& failure) {
-        answer(failure.empty(),
-               failure.empty() ? "generation " + std::to_string(supervisor_.generation()) + " serves" : failure);
-      });
-    }
-    return reload();
+  if (verb == "stop") {
+    if (!wait) answer(true, "stopping");
+    return stop_gracefully();
   }
-  if (!command.starts_with("stop")) return answer(false, "unknown command: " + command);
-  if (!wait) answer(true, "stopping");
-  stop_gracefully();
+  if (stage_ != Stage::Serving) return answer(false, "the server stops");
+  if (wait) {
+    (reloading_ ? later_waiters_ : reload_waiters_).emplace_back([this, answer](const std::string& failure) {
+      answer(failure.empty(),
+             failure.empty() ? "generation " + std::to_string(supervisor_.generation()) + " serves" : failure);
+    });
+  } else {
+    answer(true, "reloading");
+  }
+  reload();
 }
 
 std::string Server::status_text() {

@@ -140,7 +140,9 @@ class Server {
   bool resting_ = false;    // a successor serves
   bool reloading_ = false;  // from SIGHUP to the supervisor's answer
   bool reload_again_ = false;
-  std::vector<std::function<void(const std::string& failure)>> reload_waiters_;
+  using ReloadWaiters = std::vector<std::function<void(const std::string& failure)>>;
+  ReloadWaiters reload_waiters_;
+  ReloadWaiters later_waiters_;  // who asked while one went on, which may have read the files of before
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for work that is done beside the loop
   int exit_code_ = 0;
 };

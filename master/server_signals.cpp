@@ -269,7 +269,7 @@ void Server::end_reload(const std::string& failure, const std::string& shown) {
   }
   metrics_.reloaded(failure.empty());
   notifier_.ready(failure.empty() ? "Serving" : "Serving; the last reload failed");
-  for (auto& waiter : std::exchange(reload_waiters_, {})) waiter(failure);
+  for (auto& waiter : std::exchange(reload_waiters_, std::exchange(later_waiters_, {}))) waiter(failure);
   if (std::exchange(reload_again_, false)) reload();
 }
 

@@ -43,6 +43,49 @@ def test_reload_waits_for_the_new_workers_or_says_why_there_are_none(server, tmp
     assert server.get("/").status == 200
 
 
+IN_STEPS = """
+import pathlib, time
+pathlib.Path("importing").touch()
+while pathlib.Path("wait").exists():
+    time.sleep(0.01)
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [b"ok"]
+"""
+
+
+def test_who_asks_while_a_reload_goes_on_waits_for_the_next_one(serve, tmp_path):
+    """The one that goes on may have read the files before they were changed."""
+    (tmp_path / "steps.py").write_text(IN_STEPS)
+    server = serve("steps:application", "--control-socket", "ctl", cwd=tmp_path)
+    server.expect(r"\[ERROR\] Reload failed: worker \d+ did not start")
+    server.tolerate(r"\[ERROR\] Exception in worker process|\[ERROR\] Worker \(pid:\d+\) exited with code 3")
+    (tmp_path / "importing").unlink()
+    (tmp_path / "wait").touch()
+    server.signal(signal.SIGHUP)
+    until((tmp_path / "importing").exists, "the import")
+    (tmp_path / "steps.py").write_text("raise RuntimeError('this release is broken')")
+    asked = server.log().count("Told to reload wait")
+    waiting = subprocess.Popen([BUILD / "prefork", "reload", "--wait", tmp_path / "ctl"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    until(lambda: server.log().count("Told to reload wait") > asked, "the question")
+    (tmp_path / "wait").unlink()
+    said, _ = waiting.communicate(timeout=60)
+    assert (waiting.returncode, "did not start" in said) == (1, True), said
+    assert server.get("/").status == 200
+
+
+@pytest.mark.parametrize("command", ["", "reloads", "stopper", "stop now", "wait", " stop", "status xml"])
+def test_words_that_are_no_command_do_nothing(serve, tmp_path, command):
+    server = serve(APP, "--control-socket", tmp_path / "ctl")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(60)
+        client.connect(str(tmp_path / "ctl"))
+        client.sendall(f"{command}\n".encode())
+        assert client.recv(4096) == f"1 unknown command: {command}\n".encode()
+    assert server.get("/").status == 200
+    assert "Told to" not in server.log()
+
+
 def test_stop_waits_for_the_end(server, tmp_path):
     assert control("stop", "--wait", tmp_path / "pid").returncode == 0
     assert not server._alive(server.pid)
