@@ -155,9 +155,14 @@ class Loader {
 
 bool names_control_command(const std::string& word) { return word == "reload" || word == "stop" || word == "status"; }
 
-// "" when it was removed since, as a deploy may do: absolute paths still work there.
-std::string launch_directory() {
+// By the name that the shell knows it by: where that is a link which a deploy changes (current -> releases/7), a reload and an upgrade
+// find the new release there. "" when the directory was removed since, as a deploy may do: absolute paths still work there.
+std::string launch_directory(const Environment& environment) {
   std::error_code gone;
+  const auto shell = environment.find("PWD");
+  if (shell != environment.end() && shell->second.starts_with('/') &&
+      std::filesystem::equivalent(shell->second, ".", gone))
+    return shell->second;
   return std::filesystem::current_path(gone).string();
 }
 
@@ -182,7 +187,8 @@ CommandLine load_config(int argc, const char* const* argv, Environment environme
     line.control = parse_control_command(arguments, environment);
     return line;
   }
-  return Loader(std::move(arguments), std::move(environment), launch_directory(), {}).load();
+  std::string directory = launch_directory(environment);
+  return Loader(std::move(arguments), std::move(environment), std::move(directory), {}).load();
 }
 
 CommandLine reload_config(const CommandLine& current, const std::stop_token& stop) {

@@ -55,7 +55,6 @@ void set_application(const Config& config, wire::Settings& settings) {
   settings.set("app", config.app);
   settings.set("factory", flag(config.factory));
   settings.set("interface", config.interface);
-  settings.set("chdir", config.chdir);
   settings.set("python", config.python);
   settings.set("pythonpath", joined(config.pythonpath));
   if (!config.root_path.empty()) settings.set("root_path", config.root_path);
@@ -105,11 +104,24 @@ void set_asgi(const Config& config, wire::Settings& settings) {
 
 }  // namespace
 
+namespace {
+
+// Links are followed now: all workers of a generation are of one release, whatever a deploy does to them meanwhile.
+std::string directory_of(const Config& config) {
+  std::error_code gone;
+  const auto directory = std::filesystem::canonical(config.chdir, gone);
+  return gone ? std::string() : directory.string();
+}
+
+}  // namespace
+
 process::WorkerCommand worker_command_of(const Config& config, const Logs& logs, int shared_fd) {
   process::WorkerCommand command;
   command.executable = std::filesystem::path(process::own_executable()).parent_path().string() +
                        (config.builtin_app == "echo" ? "/prefork-echo" : "/prefork-worker");
   command.preload = config.preload_app && config.builtin_app.empty();
+  command.directory = directory_of(config);
+  command.settings.set("chdir", command.directory.empty() ? config.chdir : command.directory);
   set_application(config, command.settings);
   set_running(config, command.settings);
   set_asgi(config, command.settings);

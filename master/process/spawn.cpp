@@ -7,6 +7,8 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <filesystem>
+#include <string_view>
 #include <system_error>
 
 #include "master/process/environment.hpp"
@@ -78,6 +80,9 @@ void spawn(net::Loop& loop, net::UvHandle<uv_process_t>& handle, const WorkerCom
   options.file = command.executable.c_str();
   options.args = arguments.data();
   options.env = environment.data();
+  // One that a deploy has removed is no reason not to start: the application may lie elsewhere.
+  std::error_code gone;
+  if (std::filesystem::is_directory(command.directory, gone)) options.cwd = command.directory.c_str();
   options.stdio = stdio.data();
   options.stdio_count = static_cast<int>(stdio.size());
   options.exit_cb = exited;

@@ -20,6 +20,7 @@ constexpr int kFailureFd = 9;
 
 struct WorkerCommand {
   std::string executable;
+  std::string directory;                 // where it starts; empty: in ours
   std::vector<std::string> environment;  // KEY=VALUE, in place of ours
   wire::Settings settings;
   int stdout_fd = 1;  // what the worker gets as its own; borrowed

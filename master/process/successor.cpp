@@ -5,6 +5,7 @@
 #include <array>
 #include <climits>
 #include <cstdlib>
+#include <filesystem>
 #include <sstream>
 #include <system_error>
 
@@ -48,7 +49,8 @@ Successor::Successor(net::Loop& loop, const SuccessorCommand& command, std::func
   options.file = program.c_str();
   options.args = arguments.data();
   options.env = environment.data();
-  options.cwd = command.directory.c_str();
+  std::error_code gone;  // then the program itself says so
+  if (std::filesystem::is_directory(command.directory, gone)) options.cwd = command.directory.c_str();
   options.stdio = stdio.data();
   options.stdio_count = static_cast<int>(stdio.size());
   options.exit_cb = [](uv_process_t* process, std::int64_t, int) {

@@ -114,3 +114,43 @@ def test_a_configuration_file_that_hangs_leaves_the_old_settings_serving(serve, 
     (tmp_path / "hang").unlink()
     server.reload()
     assert server.get("/").status == 200
+
+
+RELEASE = """
+import os
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [(RELEASE + " " + os.path.basename(os.getcwd())).encode()]
+"""
+
+
+def _release(folder, name):
+    (folder / name).mkdir()
+    (folder / name / "app.py").write_text(f"RELEASE = {name!r}\n{RELEASE}")
+    (folder / "new").symlink_to(name)
+    (folder / "new").rename(folder / "current")
+
+
+@pytest.mark.parametrize("how", [(), ("--preload",), ("--chdir", "current")], ids=" ".join)
+def test_a_link_to_the_release_is_followed_at_each_reload(serve, tmp_path, how):
+    """And at no other time: what is started in between is of the release that serves."""
+    _release(tmp_path, "one")
+    here = tmp_path if "--chdir" in how else tmp_path / "current"
+    server = serve("app:application", *how, cwd=here, env={"PWD": str(here)})
+    assert server.get("/").body == b"one one"
+    _release(tmp_path, "two")
+    server.expect(r"\[ERROR\] Worker \(pid:\d+\) was killed by SIGKILL")
+    (victim,) = server.workers()
+    server.signal(signal.SIGKILL, victim)
+    until(lambda: server.workers() not in ([], [victim]), "a replacement")
+    assert server.get("/").body == b"one one"
+    server.reload()
+    assert server.get("/").body == b"two two"
+
+
+def test_a_variable_that_names_another_directory_is_none_of_the_server_s(serve, tmp_path):
+    _release(tmp_path, "one")
+    _release(tmp_path, "two")
+    server = serve("app:application", cwd=tmp_path / "one", env={"PWD": str(tmp_path / "current")})
+    server.reload()
+    assert server.get("/").body == b"one one"

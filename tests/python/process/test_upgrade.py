@@ -119,3 +119,21 @@ def test_metrics_and_health_checks_on_socket_files_are_the_new_master_s_after_an
         os.kill(new, signal.SIGTERM)
         until(lambda: not os.path.exists(f"/proc/{new}"), "the end of the new master")
     assert not (tmp_path / "health").exists()
+
+
+def test_the_new_master_starts_where_the_link_to_the_release_leads_now(serve, tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "app.py").write_text(f"def application(environ, start_response):\n    start_response('200 OK', [])\n    return [b'{name}']\n")
+    (tmp_path / "current").symlink_to("one")
+    server = serve("app:application", "--pid", tmp_path / "pid", "--no-control-socket", cwd=tmp_path / "current", env={"PWD": str(tmp_path / "current")})
+    (tmp_path / "next").symlink_to("two")
+    (tmp_path / "next").rename(tmp_path / "current")
+    new = _upgrade(server, tmp_path / "pid")
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    try:
+        assert server.get("/").body == b"two"
+    finally:
+        os.kill(new, signal.SIGTERM)
+        until(lambda: not os.path.exists(f"/proc/{new}"), "the end of the new master")
