@@ -114,6 +114,7 @@ bool answer_blocks(Reply& reply, PyObject* result, Blocks allowed) {
     const auto pushed = reply.push(bytes_of(block.get()), false);
     if (pushed == Reply::Pushed::Error) return false;
     if (pushed == Reply::Pushed::Gone) return PyErr_Occurred() == nullptr;
+    if (reply.sated()) break;  // PEP 3333: the server stops here. What is left of the iterable may never end.
   }
   if (PyErr_Occurred() != nullptr) {
     if (PyErr_ExceptionMatches(PyExc_StopIteration) == 0) return false;

@@ -44,8 +44,10 @@ class Reply {
   Ended end();
 
   bool gone() const { return gone_; }
-  bool cut() const { return cut_; }            // the application sent more than it announced
-  bool bodiless() const { return bodiless_; }  // HEAD, 204, 304: the body is counted and dropped
+  bool cut() const { return cut_; }  // the application sent more than it announced
+  // The body may go on, but nothing more of it can be sent.
+  bool sated() const { return cut_ || (bodiless_ && exchange_->ended()); }
+  bool bodiless() const { return bodiless_; }  // HEAD, 204, 205, 304: the body is counted and dropped
   std::uint64_t length_left() const { return left_; }
   std::uint16_t status() const { return status_; }
 

@@ -66,7 +66,7 @@ bool App::answer_file(Response& response, PyObject* result) {
   const auto file = wrapped_file(result);
   if (!file) return false;
   if (response.bodiless()) {
-    response.announce(file->length);
+    if (file->length != 0) response.announce(file->length);  // a file of /proc says 0 and has something all the same
     return false;
   }
   if (!response.push_file(file->fd, file->offset, file->length)) return false;

@@ -410,6 +410,12 @@ def do_pipe(environ, start_response):
     return environ["wsgi.file_wrapper"](os.fdopen(reading, "rb"))
 
 
+def do_device(environ, start_response, *path):
+    """/device/PATH/LENGTH: PATH is below /dev, and LENGTH is announced unless it is empty."""
+    start_response("200 OK", [*PLAIN, *([("Content-Length", path[-1])] if path[-1] else [])])
+    return environ["wsgi.file_wrapper"](open(os.path.join("/dev", *path[:-1]), "rb"))
+
+
 def do_gzip(environ, start_response):
     import gzip
 

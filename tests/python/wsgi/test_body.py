@@ -90,9 +90,12 @@ def test_head_has_the_headers_of_get(server, target, length):
     client.close()
 
 
-@pytest.mark.parametrize("kind, count", [("normal", 2), ("no-content", None), ("longer", None)])
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_close_is_called_once_after_the_iteration(serve, token, kind, count, method):
+@pytest.mark.parametrize("method, kind, count", [
+    ("GET", "normal", 2), ("HEAD", "normal", 1), ("GET", "no-content", 1), ("HEAD", "no-content", 1), ("GET", "longer", 2), ("HEAD", "longer", 1),
+    ("HEAD", "endless", 1),
+])
+def test_close_is_called_once_after_as_many_blocks_as_can_be_sent(serve, token, method, kind, count):
+    """PEP 3333, "Handling the Content-Length Header": the server stops iterating. What is left may be without end."""
     server = serve("wsgi_apps:app")
     if kind == "longer" and method == "GET":
         server.expect(r"\[WARNING\][^\n]*more than its Content-Length")
@@ -101,7 +104,7 @@ def test_close_is_called_once_after_the_iteration(serve, token, kind, count, met
     until(lambda: "close" in path.read_text())
     assert server.get("/pid").status == 200
     lines = path.read_text().splitlines()
-    assert lines[0] == "iter" and len(lines) == 2 and (count is None or lines[1] == f"close after {count}")
+    assert lines == ["iter", f"close after {count}"]
 
 
 @pytest.mark.parametrize("kind", ["fails-first", "fails-later", "never-started"])
@@ -162,6 +165,19 @@ def test_a_wrapped_file_is_closed(server):
     server.get("/file/100?noted")
     server.request("HEAD", "/file/100?noted")
     until(lambda: path.exists() and path.read_text() == "close\nclose\n")
+
+
+def test_as_much_of_an_endless_file_is_sent_as_was_announced(serve):
+    server = serve("wsgi_apps:app")
+    server.expect(r"\[WARNING\][^\n]*more than its Content-Length")
+    assert server.get("/device/zero/10").body == bytes(10)
+    assert server.request("HEAD", "/device/zero/10").headers["Content-Length"] == "10"
+
+
+def test_head_of_a_file_whose_size_is_not_known_has_no_length(server):
+    """RFC 9110 9.3.2: no other length than that of the GET."""
+    assert b"Pid:" in server.get("/device/../proc/self/status/").body
+    assert server.request("HEAD", "/device/../proc/self/status/").headers["Content-Length"] is None
 
 
 @pytest.mark.parametrize("method, path, body", [
