@@ -12,9 +12,7 @@ namespace {
 
 using wire::Name;
 
-// The master takes heads of a MiB and replaces a worker that sends more: an application's mistake must stay an exception.
 constexpr std::size_t kMostHeadBytes = 1000 * 1024;
-constexpr std::size_t kMostNameBytes = 0xffff;  // Field::name_length
 
 // A header's name or value as it can be kept: bytes, or a copy of what else is one. Empty with the error set.
 PyRef as_bytes(PyObject* object) {
@@ -38,21 +36,30 @@ bool parse_length(std::string_view text, std::uint64_t& length) {
 
 bool is_field_value(std::string_view text) { return std::all_of(text.begin(), text.end(), wire::is_value_char); }
 
+bool HeadRoom::take(const wire::ReplyField& field) {
+  return take_bytes(sizeof(wire::Field) + field.name.size() + field.value.size());
+}
+
+bool HeadRoom::take(std::string_view reason) { return take_bytes(reason.size()); }
+
+bool HeadRoom::take_bytes(std::size_t bytes) {
+  bytes_ += bytes;
+  if (bytes_ <= kMostHeadBytes) return true;
+  PyErr_SetString(PyExc_ValueError, "the headers are larger than 1000 KiB");
+  return false;
+}
+
 void ReplyFields::clear() {
   fields_.clear();
   for (PyObject* object : owned_) Py_DECREF(object);
   owned_.clear();
   close_ = false;
   length_.reset();
-  bytes_ = 0;
+  room_.clear();
 }
 
 bool ReplyFields::push(const wire::ReplyField& field) {
-  bytes_ += sizeof(wire::Field) + field.name.size() + field.value.size();
-  if (bytes_ > kMostHeadBytes) {
-    PyErr_SetString(PyExc_ValueError, "the headers are larger than 1000 KiB");
-    return false;
-  }
+  if (!room_.take(field)) return false;
   fields_.push_back(field);
   return true;
 }
@@ -123,7 +130,7 @@ bool ReplyFields::refuse_value(PyObject* name, PyObject* value) {
 
 bool ReplyFields::take_known(PyObject* name, PyObject* value, std::string_view text) {
   HeaderName known;
-  if (!known_header_name(name, known) || known.text.size() > kMostNameBytes) {
+  if (!known_header_name(name, known)) {
     PyErr_Format(PyExc_ValueError, "%.200R is no header name", name);
     return false;
   }

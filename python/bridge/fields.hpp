@@ -11,6 +11,20 @@
 
 namespace prefork::bridge {
 
+// The room that the head of one reply has. The master takes heads of a MiB and replaces a worker that sends more: an application's
+// mistake must stay an exception.
+class HeadRoom {
+ public:
+  // These are false with the error set when there is no more.
+  [[nodiscard]] bool take(const wire::ReplyField& field);
+  [[nodiscard]] bool take(std::string_view reason);
+  void clear() { bytes_ = 0; }
+
+ private:
+  [[nodiscard]] bool take_bytes(std::size_t bytes);
+  std::size_t bytes_ = 0;  // that the head takes in a record
+};
+
 class ReplyFields {
  public:
   ReplyFields() = default;
@@ -41,7 +55,7 @@ class ReplyFields {
 
   std::vector<wire::ReplyField> fields_;
   std::vector<PyObject*> owned_;
-  std::size_t bytes_ = 0;  // that the fields take in a record
+  HeadRoom room_;
   bool close_ = false;
   std::optional<std::uint64_t> length_;
 };

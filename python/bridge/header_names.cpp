@@ -12,6 +12,8 @@ namespace {
 
 using wire::Name;
 
+constexpr std::size_t kMostNameBytes = 0xffff;  // Field::name_length
+
 Handling handling_of(Name id) {
   switch (id) {
     case Name::ContentLength: return Handling::Length;
@@ -55,7 +57,7 @@ bool known_header_name(PyObject* name, HeaderName& known) {
   } else if (!PyUnicode_Check(name) || !latin1_view(name, text)) {
     return false;
   }
-  if (!wire::is_token(text)) return false;
+  if (!wire::is_token(text) || text.size() > kMostNameBytes) return false;
   const Name id = wire::find_name(text);
   known = {text, id, handling_of(id)};
   if ((PyUnicode_CheckExact(name) || PyBytes_CheckExact(name)) && text.size() <= 64) {

@@ -23,7 +23,8 @@ struct HeaderName {
   Handling handling = Handling::Pass;
 };
 
-// False, with no error set, when the str or bytes object is no field name (RFC 9110 5.1).
+// False, with no error set, when the str or bytes object is no field name (RFC 9110 5.1), or one too long for
+// a record.
 [[nodiscard]] bool known_header_name(PyObject* name, HeaderName& known);
 
 }  // namespace prefork::bridge

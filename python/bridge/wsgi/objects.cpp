@@ -132,11 +132,14 @@ PyObject* early_hints(PyObject* self, PyObject* const* args, std::size_t flags, 
   const PyRef headers = PyRef::steal(PySequence_Tuple(args[0]));
   if (!headers) return nullptr;
   std::vector<wire::ReplyField> fields;
+  HeadRoom room;
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(headers.get()); ++i) {
     HeaderName known;
     std::string_view value;
     if (!hint_field(PyTuple_GET_ITEM(headers.get(), i), known, value)) return nullptr;
-    if (known.handling == Handling::Pass) fields.push_back({known.text, value, known.id});
+    if (known.handling != Handling::Pass) continue;
+    fields.push_back({known.text, value, known.id});
+    if (!room.take(fields.back())) return nullptr;
   }
   auto& exchange = response->exchange();
   if (!exchange.head_sent() && exchange.request().head().http_version >= 11)

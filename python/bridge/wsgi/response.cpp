@@ -7,9 +7,6 @@
 namespace prefork::bridge::wsgi {
 namespace {
 
-// No client takes more, and the master would have to keep it.
-constexpr std::size_t kLargestHead = 256 * 1024;
-
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 }  // namespace
@@ -64,7 +61,8 @@ bool Response::take_status(PyObject* status) {
   Py_INCREF(status);
   owned_.push_back(status);
   reason_ = text.size() > 4 ? text.substr(4) : std::string_view{};
-  return true;
+  room_.clear();
+  return room_.take(reason_);
 }
 
 bool Response::take_headers(PyObject* headers) {
@@ -73,15 +71,10 @@ bool Response::take_headers(PyObject* headers) {
                  Py_TYPE(headers)->tp_name);
     return false;
   }
-  std::size_t bytes = 0;
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(headers); ++i) {
     if (!take_header(PyList_GET_ITEM(headers, i))) return false;
   }
-  for (const auto& field : fields_) bytes += field.name.size() + field.value.size();
-  if (bytes <= kLargestHead) return true;
-  PyErr_Format(PyExc_ValueError, "start_response: the headers are %zu bytes long, the most is %zu", bytes,
-               kLargestHead);
-  return false;
+  return true;
 }
 
 bool Response::take_header(PyObject* item) {
@@ -121,9 +114,11 @@ bool Response::take_header(PyObject* item) {
       break;
     case Handling::Pass: break;
   }
+  const wire::ReplyField field{known.text, text, known.id};
+  if (!room_.take(field)) return false;
   Py_INCREF(item);
   owned_.push_back(item);
-  fields_.push_back({known.text, text, known.id});
+  fields_.push_back(field);
   return true;
 }
 

@@ -1,6 +1,7 @@
 // What an application has said to start_response(): a Reply whose head is PEP 3333's. GIL held.
 #pragma once
 
+#include "python/bridge/fields.hpp"
 #include "python/bridge/reply.hpp"
 
 namespace prefork::bridge::wsgi {
@@ -15,6 +16,8 @@ class Response : public Reply {
   [[nodiscard]] bool take_headers(PyObject* headers);
   [[nodiscard]] bool take_header(PyObject* item);
   [[nodiscard]] bool take_length(std::string_view value);
+
+  HeadRoom room_;
 };
 
 }  // namespace prefork::bridge::wsgi

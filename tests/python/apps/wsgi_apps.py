@@ -287,9 +287,10 @@ HEADERS = {
     "name-colon": [("X-A:", "a")], "name-lines": [("X-A: 1\r\nX-B", "a")], "value-lines": [("X-A", "a\r\nX-B: 1")], "value-newline": [("X-A", "a\n")],
     "value-nul": [("X-A", "a\0")], "length-word": [("Content-Length", "abc")], "length-negative": [("Content-Length", "-1")],
     "length-twice": [("Content-Length", "4"), ("Content-Length", "5")], "huge": [("X-A", "a" * 100_000)] * 100,
+    "many": [("X-A", "")] * 100_000, "name-long": [("X-A" * 30_000, "a")],
 }
 STATUSES = {"number": 200, "bytes": b"200 OK", "none": None, "empty": "", "word": "OK fine", "lines": "200 OK\r\nX-B: 1", "long": "2000 OK", "short": "20 OK",
-            "wide": "200 \u2603", "interim": "102 Processing", "switching": "101 Switching Protocols"}
+            "wide": "200 \u2603", "interim": "102 Processing", "switching": "101 Switching Protocols", "huge": "200 " + "a" * 2_000_000}
 
 
 def do_bad_headers(environ, start_response, kind):
@@ -321,9 +322,14 @@ def do_many_fields(environ, start_response):
     return whole(start_response, b"m", "200 OK", *((f"X-{i}", "v" * 100) for i in range(200)))
 
 
+def do_large_head(environ, start_response, size):
+    return whole(start_response, b"large", "200 OK", ("X-Large", "a" * int(size)))
+
+
 HINTS = {
     "link": [("Link", "</style.css>; rel=preload; as=style")], "framing": [("Content-Length", "3"), ("Transfer-Encoding", "chunked"), ("Link", "</style.css>; rel=preload; as=style")],
     "lines": [("Link", "a\r\nX-B: 1")], "control": [("Link", "a\x01")], "name": [("Li nk", "a")], "bytes": [(b"Link", b"a")],
+    "name-long": [("X-A" * 30_000, "a")], "huge": [("Link", "a" * 100_000)] * 20, "many": [("X-A", "")] * 100_000,
 }
 
 

@@ -4,7 +4,7 @@ import pytest
 from support.server import until
 from wsgi_apps import HEADERS, STATUSES
 
-REFUSED = r"\[ERROR\] Error handling request GET /(?:bad_|hints).*(?:TypeError|ValueError): (?:start_response|wsgi\.early_hints): "
+REFUSED = r"\[ERROR\] Error handling request GET /(?:bad_|hints).*(?:TypeError|ValueError): (?:start_response: |wsgi\.early_hints: |the headers are larger than )"
 
 
 def test_may_be_called_at_the_first_iteration(server):
@@ -49,7 +49,7 @@ def test_refuses_what_is_no_final_status(refusing, kind):
     assert reply.status == 500 and "X-B" not in reply.headers
 
 
-@pytest.mark.parametrize("kind", ["lines", "control", "name", "bytes"])
+@pytest.mark.parametrize("kind", ["lines", "control", "name", "bytes", "name-long", "huge", "many"])
 def test_refuses_hints_that_are_no_headers(refusing, kind):
     assert refusing.get(f"/hints/{kind}").status == 500
 
@@ -74,6 +74,11 @@ def test_keeps_fields_and_their_order(server):
 
 def test_sends_many_fields(server):
     assert server.raw("GET /many_fields HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").count(b"\r\nX-") == 200
+
+
+def test_sends_large_heads(server):
+    """Larger than a record: they cross in pieces."""
+    assert len(server.raw("GET /large_head/900000 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")) > 900_000
 
 
 def test_write_comes_before_the_iterable(server):
