@@ -149,7 +149,8 @@ bool ResponseWriter::pathsend(PyObject* message) {
   PyObject* encoded = nullptr;
   if (PyUnicode_FSConverter(path, &encoded) == 0) return false;
   const PyRef owned = PyRef::steal(encoded);
-  shm::UniqueFd fd(::open(PyBytes_AS_STRING(encoded), O_RDONLY | O_CLOEXEC));
+  // Without O_NONBLOCK a FIFO would hold the event loop until somebody writes to it.
+  shm::UniqueFd fd(::open(PyBytes_AS_STRING(encoded), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat facts {};
   if (fd.get() < 0 || ::fstat(fd.get(), &facts) != 0) {
     PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path);
@@ -184,6 +185,10 @@ bool ResponseWriter::zerocopysend(PyObject* message) {
   struct stat facts {};
   if (::fstat(theirs, &facts) != 0 || !S_ISREG(facts.st_mode)) {
     PyErr_SetString(PyExc_ValueError, "http.response.zerocopysend: the file is no regular file");
+    return false;
+  }
+  if ((::fcntl(theirs, F_GETFL) & O_ACCMODE) == O_WRONLY) {
+    PyErr_SetString(PyExc_ValueError, "http.response.zerocopysend: the file is not open for reading");
     return false;
   }
   if (!has_offset) {

@@ -19,7 +19,8 @@ bool open_file(PyObject* file, std::uint64_t offset, std::uint64_t length, FileP
     part.fd = shm::UniqueFd(::fcntl(theirs, F_DUPFD_CLOEXEC, 3));  // the application may close its own at any time
   } else {
     if (PyUnicode_FSConverter(file, &encoded) == 0) return false;
-    part.fd = shm::UniqueFd(::open(PyBytes_AS_STRING(encoded), O_RDONLY | O_CLOEXEC));
+    // Without O_NONBLOCK a FIFO would be waited for.
+    part.fd = shm::UniqueFd(::open(PyBytes_AS_STRING(encoded), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   }
   const PyRef path = PyRef::steal(encoded);
   struct stat facts {};

@@ -3,6 +3,8 @@
 import asyncio
 import http
 import json
+import os
+import pathlib
 
 from asgi_apps import answer, lifespan, whole
 
@@ -21,6 +23,21 @@ def start(**more):
 
 def headers(*pairs):
     return start(headers=list(pairs))
+
+
+def fifo():
+    """Without a writer: opening it to read waits for one."""
+    path = pathlib.Path(os.environ.get("PREFORK_TEST", ".")) / "fifo"
+    if not path.exists():
+        os.mkfifo(path)
+    return {"type": "http.response.pathsend", "path": str(path)}
+
+
+def file_to_write():
+    file = open(os.path.join(os.environ.get("PREFORK_TEST", "."), "written"), "wb")
+    file.write(b"written")
+    file.flush()
+    return {"type": "http.response.zerocopysend", "file": file, "offset": 0}
 
 
 def body(value, **more):
@@ -65,6 +82,8 @@ HTTP = {
     "str-for-a-hint": ([{"type": "http.response.early_hint", "links": ["</a>"]}], 500, None),
     "file-that-is-not-there": ([START, {"type": "http.response.pathsend", "path": "/nowhere/at/all"}], 500, None),
     "folder-for-a-file": ([START, {"type": "http.response.pathsend", "path": "/tmp"}], 500, None),
+    "fifo-for-a-file": ([START, fifo], 500, None),
+    "file-that-is-only-written": ([START, file_to_write], 500, None),
     "offset-before-the-file": ([START, lambda: {"type": "http.response.zerocopysend", "file": open(__file__, "rb"), "offset": -1}], 500, None),
 }
 
