@@ -67,6 +67,7 @@ void Conversation::wake(std::vector<PyRef>& waiters) {
 }
 
 bool Conversation::refuse_gone() {
+  told_gone_ = true;
   PyErr_SetString(PyExc_BrokenPipeError, "the client is gone");
   return false;
 }
@@ -124,7 +125,7 @@ void Conversation::on_room() {
 
 // Whether the error that is set began with a send() to a client that is gone: no fault of the application's.
 bool Conversation::is_about_the_client() {
-  if (!gone_) return false;
+  if (!gone_ && !told_gone_) return false;
   ErrorAside aside;
   PyObject* error = aside.value();
   for (int depth = 0; error != nullptr && depth < 16; ++depth) {

@@ -99,6 +99,7 @@ class Conversation {
   PyRef wait(std::vector<PyRef>& waiters);
   bool is_about_the_client();
   bool was_cancelled_ = false;  // by cancel()
+  bool told_gone_ = false;      // by refuse_gone(): a WebSocket's client may have closed it and still be there
 
   int references_ = 1;  // the stream's, until end() and the application's end
 };

@@ -79,6 +79,16 @@ def test_close_frame_of_the_client_is_answered_and_heard(server, payload, heard)
     assert events(server)[-1] == [*heard, True, True]
 
 
+def test_answers_to_what_came_before_a_close_are_no_errors(server):
+    """The client is answered at once, so what the application sends then is refused. The log stays quiet: looked at behind each test."""
+    for _ in range(300):
+        with connect(server, "/echo") as client:
+            text = bytes([0x81, 0x82]) + bytes(4) + b"hi"
+            client.socket.sendall(text * 3 + bytes([0x88, 0x80]) + bytes(4))
+            while client.receive()[0] != CLOSE:
+                pass
+
+
 @pytest.mark.parametrize("how", ["reset", "end"])
 def test_lost_client_is_1006(server, how):
     with ended(server) as client:
