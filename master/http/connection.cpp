@@ -7,7 +7,9 @@
 namespace prefork::http {
 namespace {
 
-constexpr std::uint64_t kLingerMs = 2'000;
+// How long a client may go on sending what nobody reads any more, in all and without a pause.
+constexpr std::uint64_t kLingerMs = 30'000;
+constexpr std::uint64_t kLingerPauseMs = 2'000;
 constexpr std::uint64_t kLastRequestMs = 500;  // for an idle connection when the server stops
 constexpr std::uint64_t kHalfCloseMs = 1'000;
 
@@ -147,11 +149,15 @@ void Connection::linger_or_close() {
   PREFORK_FAULT_POINT("master.linger");
   state_ = State::Lingering;
   stream_->end_write(net::Stream::Ending::Orderly);
-  linger_due_ms_ = site_.loop.now_ms() + kLingerMs;
-  head_due_ms_ = idle_due_ms_ = send_due_ms_ = websocket_due_ms_ = 0;
+  linger_due_ms_ = site_.loop.now_ms() + (site_.draining ? kLingerPauseMs : kLingerMs);
+  idle_due_ms_ = site_.loop.now_ms() + kLingerPauseMs;
+  head_due_ms_ = send_due_ms_ = websocket_due_ms_ = 0;
   update_interest();
   schedule();
 }
+
+// The client still sends, and has not read its answer yet: a reset would take that away from it.
+void Connection::on_discarded() { idle_due_ms_ = site_.loop.now_ms() + kLingerPauseMs; }
 
 void Connection::on_gone() {
   broken_ = true;
@@ -188,6 +194,10 @@ void Connection::drain() {
   if (state_ == State::Open && idle()) {
     // A request may be on its way; an answer that ends the connection tells the client what a reset would not.
     idle_due_ms_ = site_.loop.now_ms() + kLastRequestMs;
+    return schedule();
+  }
+  if (state_ == State::Lingering) {
+    linger_due_ms_ = std::min(linger_due_ms_, site_.loop.now_ms() + kLingerPauseMs);
     return schedule();
   }
   if (state_ == State::WebSocket) {

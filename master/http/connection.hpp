@@ -26,8 +26,10 @@
 namespace prefork::http {
 
 inline constexpr const char* kBodyTooSlow = "The request body arrives too slowly";
-// An answered request whose body still arrives: so much is read to keep the connection; more, and the connection ends.
+// An answered request whose body still arrives: so much is read to keep the connection; more, and the connection ends. Where the
+// length is known the answer says so; chunks that do not end come after it.
 inline constexpr std::uint64_t kUnreadBody = 256 * 1024;
+inline constexpr std::uint64_t kUnreadChunks = 16 << 20;
 
 // An Exchange with what HTTP/1 must know to write its reply.
 struct H1Exchange : Exchange {
@@ -163,6 +165,7 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   // the end, and time
   void stop_reading_requests();
   void linger_or_close();
+  void on_discarded();
   void on_gone();
   void cancel_all();
   void update_interest();
@@ -205,7 +208,7 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   std::uint64_t half_close_due_ms_ = 0;
   std::uint64_t websocket_due_ms_ = 0;
   std::uint64_t unread_due_ms_ = 0;  // for the rest of a body whose request is answered already
-  std::uint64_t discarded_ = 0;
+  std::uint64_t discarded_ = 0;      // of that body
 };
 
 }  // namespace prefork::http

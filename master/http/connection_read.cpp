@@ -5,18 +5,10 @@
 #include "shm/fault.hpp"
 
 namespace prefork::http {
-namespace {
-
-constexpr std::uint64_t kLingerBytes = 16 << 20;
-
-}  // namespace
 
 void Connection::consume(std::span<const char> in) {
-  if (state_ == State::Lingering || state_ == State::Closing) {
-    discarded_ += in.size();
-    if (discarded_ > kLingerBytes) close_now();
-    return;
-  }
+  if (state_ == State::Lingering) return on_discarded();
+  if (state_ == State::Closing) return;
   PREFORK_FAULT_POINT("master.parse");
   if (proxy_due_ && !read_proxy(in)) return;
   parse(in);
@@ -171,7 +163,7 @@ void Connection::on_body(std::span<const char> piece) {
   exchange.expects_continue = false;
   if (exchange.ended || exchange.stage == Stage::Done) {  // answered without it: read on, up to a cap
     discarded_ += piece.size();
-    if (discarded_ > kUnreadBody && is_front(exchange)) give_up_unread();
+    if (discarded_ > kUnreadChunks && is_front(exchange)) give_up_unread();
     return;
   }
   if (exchange.stalled) return;  // too late

@@ -140,6 +140,15 @@ def test_body_that_nobody_receives_is_drained_or_ends_the_connection(server, siz
                 assert file.readline() == b"HTTP/1.1 200 OK\r\n"
 
 
+def test_chunks_that_nobody_receives_are_drained(server):
+    """Their answer could not know how many there are: it has promised to go on."""
+    chunk = b"10000\r\n" + bytes(0x10000) + b"\r\n"
+    with contextlib.closing(server.client()) as client:
+        client.sock.sendall(b"POST /ignores_its_body HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk * 80 + b"0\r\n\r\n")
+        client.sock.sendall(b"GET /length_of_a_head HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        assert client.sock.makefile("rb").read().count(b"HTTP/1.1 200 OK\r\n") == 2
+
+
 # WebSockets
 
 def test_headers_of_an_accept(server):

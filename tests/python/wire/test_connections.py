@@ -74,6 +74,15 @@ def test_connection_that_never_asked_is_closed_without_a_word(echo):
 
 
 # --- ends
+def test_refused_client_may_send_all_of_its_body_before_it_reads_the_answer(echo):
+    server = echo("--limit-request-body", "1000")
+    with server.connect() as client:
+        client.sendall(b"POST /echo HTTP/1.1\r\nHost: example\r\nContent-Length: %d\r\n\r\n" % (40 << 20))
+        client.sendall(bytes(40 << 20))
+        (answer,) = parse(read_to_end(client))
+    assert answer.status == 413
+
+
 @pytest.mark.parametrize("requests", [1, 3])
 def test_half_closed_client_is_answered(echo, requests):
     server = echo()
