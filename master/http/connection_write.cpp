@@ -378,7 +378,7 @@ void Connection::write_error(H1Exchange& exchange, std::uint16_t status, const c
   error.server = facts.server;
   std::string extra = site_.extra_lines;
   if (status == 503) extra += "Retry-After: 1\r\n";
-  if (status == 426) extra += "Sec-WebSocket-Version: 13\r\n";
+  if (status == 426) extra += "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n";
   error.extra = extra;
   std::vector<char> bytes;
   write_error_reply(error, bytes);

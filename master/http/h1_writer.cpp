@@ -227,10 +227,12 @@ void put_content_length(std::uint64_t length, Appender& to) {
 // RFC 9112 6.3, from the sender's side.
 void decide_framing(const ReplyFacts& facts, const FieldsSeen& seen, ReplyPlan& plan, Appender& to) {
   const bool known = facts.complete_length != wire::kUnknownLength;
-  const bool bodiless_status = plan.status == 204 || plan.status == 304;
   plan.length = wire::kUnknownLength;
-  if (bodiless_status) {
+  if (plan.status == 204 || plan.status == 304) {
     plan.framing = Framing::None;
+  } else if (plan.status == 205) {  // RFC 9110 15.3.6: it has no content, and unlike the others must say so
+    plan.framing = Framing::None;
+    put_content_length(0, to);
   } else if (seen.length) {
     plan.framing = Framing::Length;
     plan.length = seen.content_length;
@@ -272,7 +274,8 @@ Refusal write_reply_head(const wire::ReplyView& reply, const ReplyFacts& facts, 
       (head.flags & wire::kReplyTrailers) != 0 && facts.http_version >= 11 && facts.trailers_accepted;
   FieldsSeen seen;
   seen.close = (head.flags & wire::kReplyClose) != 0;
-  if (const Refusal refusal = put_fields(reply, head.status != 204, may_trail, seen, to)) return refusal;
+  const bool keep_length = head.status != 204 && head.status != 205;
+  if (const Refusal refusal = put_fields(reply, keep_length, may_trail, seen, to)) return refusal;
   put_own_fields(facts, seen, to);
   decide_framing(facts, seen, plan, to);
   plan.trailers = may_trail && plan.framing == Framing::Chunked;

@@ -29,7 +29,7 @@ void Reply::drop_head() {
 
 void Reply::set_started() {
   started_ = true;
-  bodiless_ = head_request_ || status_ == 204 || status_ == 304;
+  bodiless_ = head_request_ || status_ == 204 || status_ == 205 || status_ == 304;
 }
 
 void Reply::start(std::uint16_t status, std::span<const wire::ReplyField> fields, bool close,

@@ -174,7 +174,9 @@ def test_handshakes_that_are_none(serve, fields, status):
     answer = server.raw(f"GET /socket HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{fields}\r\n")
     assert int(answer.split()[1]) == status
     if status == 426:
-        assert b"\r\nsec-websocket-version: 13\r\n" in answer.lower()
+        # RFC 9110 15.5.22 and 7.8, RFC 6455 4.4.
+        for field in (b"sec-websocket-version: 13", b"upgrade: websocket", b"connection: upgrade", b"connection: close"):
+            assert b"\r\n" + field + b"\r\n" in answer.lower()
 
 
 def test_compressed_bomb_ends_with_1009_and_costs_no_memory(serve):
