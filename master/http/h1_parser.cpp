@@ -56,8 +56,9 @@ const llhttp_t kAfterMethod = [] {
   return llhttp;
 }();
 
-constexpr std::uint32_t kVersionLength = 8;    // HTTP/1.1
-constexpr std::uint32_t kProtocolLength = 5;   // HTTP/
+constexpr std::uint32_t kVersionLength = 8;  // HTTP/1.1
+constexpr std::string_view kProtocol = "HTTP/";
+constexpr std::uint32_t kProtocolLength = kProtocol.size();
 constexpr std::uint32_t kLongestName = 65535;  // wire::Field counts it in 16 bits
 
 }  // namespace
@@ -322,6 +323,9 @@ bool H1Parser::clean_lines(std::span<const char> bytes) {
 Feed H1Parser::complete_head() {
   if (!line_done_) return refuse({505, "HTTP version is not supported"});  // HTTP/0.9 has no version
   wire::RequestHead& head = builder_->head;
+  // llhttp reads RTSP as well, and its name is as long.
+  if (builder_->text({head.target.offset + head.target.length + 1, kProtocolLength}) != kProtocol)
+    return refuse({400, "Protocol is not HTTP"});
   if (const Refusal refusal = judge_version(llhttp().http_major, llhttp().http_minor, limits_, head))
     return refuse(refusal);
   if (const Refusal refusal = judge_fields()) return refuse(refusal);

@@ -1,5 +1,6 @@
 #include "master/http/h1_policy.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "master/http/characters.hpp"
@@ -196,6 +197,14 @@ Refusal judge_expectation(const HeadFacts& facts, wire::RequestHead& head) {
   return {};
 }
 
+// How methods are named by convention, and what gunicorn takes by default: any token of 3 to 20 characters without small letters. Which
+// of them are implemented only the application knows.
+bool is_conventional(std::string_view method) {
+  constexpr std::size_t kShortest = 3, kLongest = 20;
+  if (method.size() < kShortest || method.size() > kLongest) return false;
+  return std::none_of(method.begin(), method.end(), [](char c) { return (c >= 'a' && c <= 'z') || c == '#'; });
+}
+
 constexpr std::uint64_t bit(Name name) { return std::uint64_t{1} << static_cast<unsigned>(name); }
 constexpr std::uint64_t kJudged = bit(Name::Host) | bit(Name::Connection) | bit(Name::ContentLength) |
                                   bit(Name::ContentType) | bit(Name::TransferEncoding) | bit(Name::Upgrade) |
@@ -208,7 +217,7 @@ Refusal judge_method(std::string_view name, wire::Method method, const Limits& l
   if (name == "PRI")
     return {505, "HTTP/2 is not spoken here"};  // RFC 9113 3.4: the preface of a client that assumes it
   if (method == wire::Method::CONNECT) return {501, "CONNECT is for proxies"};
-  if (method == wire::Method::Unknown && !limits.permit_unconventional_http_method)
+  if (method == wire::Method::Unknown && !limits.permit_unconventional_http_method && !is_conventional(name))
     return {501, "Method is not implemented"};
   return {};
 }

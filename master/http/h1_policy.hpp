@@ -6,7 +6,7 @@
 //
 //   400  malformed, ambiguous framing, Host missing or wrong      414  request line too long        431  head too large
 //   413  body too large                                           417  expectation other than 100-continue
-//   501  method or transfer coding that is not implemented        505  a major version other than 1
+//   501  unusual name of a method, CONNECT, transfer coding        505  a major version other than 1
 #pragma once
 
 #include <cstdint>

@@ -35,7 +35,7 @@ struct Limits {
   HeaderMap header_map = HeaderMap::Drop;
   std::vector<std::string> forwarder_headers;       // lower case, or "*" for all: see is_forwarder_header()
   bool permit_obsolete_folding = false;             // a folded line is one line with spaces (RFC 9112 5.2)
-  bool permit_unconventional_http_method = false;   // any token is a method, not only the registered ones
+  bool permit_unconventional_http_method = false;   // any token is a method, not only names of the usual form
   bool permit_unconventional_http_version = false;  // a major version other than 1
 
   Limits() = default;

@@ -43,7 +43,9 @@ for method in (b"GET", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"):
     row(f"method {method.decode()}", "RFC 9110 9.3", request(method + b" / HTTP/1.1"), 200, KEPT)
 row("HEAD has no body in its answer", "RFC 9110 9.3.2", request(b"HEAD / HTTP/1.1"), 200, KEPT, heads=(0,))
 row("CONNECT is not implemented", "RFC 9110 9.3.6", request(b"CONNECT example:443 HTTP/1.1"), 501, CLOSED)
-row("unknown method", "RFC 9110 9.1", request(b"FROB / HTTP/1.1"), 501, CLOSED)
+row("method that only the application may know", "RFC 9110 9.1", request(b"FROB / HTTP/1.1"), 200, KEPT)
+row("method with a hyphen", "RFC 9110 9.1", request(b"M-SEARCH / HTTP/1.1"), 200, KEPT)
+row("method of more than 20 letters", "RFC 9112 3", request(b"F" * 21 + b" / HTTP/1.1"), 501, CLOSED)
 row("method in lower case is another method", "RFC 9110 9.1", request(b"get / HTTP/1.1"), 501, CLOSED)
 row("method with a delimiter", "RFC 9110 9.1", request(b"G(T / HTTP/1.1"), 400, CLOSED)
 row("empty method", LINE, request(b" / HTTP/1.1"), 400, CLOSED)
@@ -65,7 +67,7 @@ VERSION = "RFC 9112 2.3"
 row("HTTP/1.0 closes", "RFC 9112 9.3", request(b"GET / HTTP/1.0", host=b""), 200, CLOSED)
 row("HTTP/1.0 with keep-alive", "RFC 9112 9.3", request(b"GET / HTTP/1.0", b"Connection: keep-alive", host=b""), 200, KEPT)
 for version, status in ((b"HTTP/2.0", 505), (b"HTTP/3.0", 505), (b"HTTP/0.9", 505), (b"HTTP/1", 400), (b"HTTP/1.", 400), (b"HTTP/11.1", 400),
-                        (b"HTTP/1.10", 400), (b"http/1.1", 400), (b"HTTP /1.1", 400), (b"HTTP/1,1", 400), (b"HTTP/x.1", 400), (b"HTTPS/1.1", 400), (b"ICY/1.1", 400)):
+                        (b"HTTP/1.10", 400), (b"http/1.1", 400), (b"HTTP /1.1", 400), (b"HTTP/1,1", 400), (b"HTTP/x.1", 400), (b"HTTPS/1.1", 400), (b"ICY/1.1", 400), (b"RTSP/1.0", 400), (b"RTSP/1.1", 400), (b"ICE/1.0", 400)):
     row(f"version {version.decode()}", VERSION, request(b"GET / " + version), status, CLOSED)
 row("the HTTP/2 preface", "RFC 9113 3.4", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, CLOSED)
 
