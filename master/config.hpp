@@ -73,7 +73,7 @@ struct Config {
   Milliseconds send_timeout{60'000};    // without any progress of a write
   int limit_request_line = 4094;        // 0 = off
   int limit_request_fields = 100;
-  int limit_request_field_size = 8190;          // 0 = off
+  int limit_request_field_size = 8190;          // 0 = 8190
   std::uint64_t limit_request_head = 64 << 10;  // request line and all fields together
   std::uint64_t limit_request_body = 0;
   bool request_buffering = true;           // WSGI: collect the body before a worker is taken
