@@ -85,6 +85,15 @@ void use_large_signal_stack() {
 
 PyObject* on_nothing(PyObject*, PyObject*) { Py_RETURN_NONE; }
 
+// What Python calls for a signal; empty with the error set.
+PyRef handler_of(PyObject* module, int number) {
+  return PyRef::steal(PyObject_CallMethod(module, "getsignal", "i", number));
+}
+
+bool is_ours(PyObject* handler, PyCFunction ours) {
+  return PyCFunction_Check(handler) && PyCFunction_GetFunction(handler) == ours;
+}
+
 // In a child of the application: a Python handler waits for the child's next Python instruction, which one that sleeps in C, as the idle
 // ones of multiprocessing.Pool do, may never come to. What the application has set itself stays.
 PyObject* reset_stops(PyObject*, PyObject*) {
@@ -92,9 +101,9 @@ PyObject* reset_stops(PyObject*, PyObject*) {
   const PyRef default_handler = module ? PyRef::steal(PyObject_GetAttrString(module.get(), "SIG_DFL")) : PyRef{};
   for (const auto& [number, ours] : {std::pair{SIGTERM, &on_term}, std::pair{SIGQUIT, &on_quit}}) {
     if (!default_handler) return nullptr;
-    const PyRef handler = PyRef::steal(PyObject_CallMethod(module.get(), "getsignal", "i", number));
+    const PyRef handler = handler_of(module.get(), number);
     if (!handler) return nullptr;
-    if (!PyCFunction_Check(handler.get()) || PyCFunction_GetFunction(handler.get()) != ours) continue;
+    if (!is_ours(handler.get(), ours)) continue;
     const PyRef old = PyRef::steal(PyObject_CallMethod(module.get(), "signal", "iO", number, default_handler.get()));
     if (!old) return nullptr;
   }
@@ -173,5 +182,16 @@ bool drop_exit(bool told) {
 
 bool quitting() { return quit_came; }
 bool stopping() { return stop_came; }
+
+void call_own_term() {
+  if (stopping()) return;  // it was called then, or was not there
+  on_stop([] {});          // a handler that goes on to ours stops nothing twice
+  const PyRef module = PyRef::steal(PyImport_ImportModule("_signal"));
+  const PyRef handler = module ? handler_of(module.get(), SIGTERM) : PyRef{};
+  // SIG_DFL and SIG_IGN are numbers.
+  if (handler && (PyCallable_Check(handler.get()) == 0 || is_ours(handler.get(), on_term))) return;
+  if (handler && PyRef::steal(PyObject_CallFunction(handler.get(), "iO", SIGTERM, Py_None))) return;
+  if (!drop_exit(true)) log_error("Exception in a signal handler");
+}
 
 }  // namespace prefork::bridge

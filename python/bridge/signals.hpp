@@ -37,4 +37,8 @@ bool quitting();
 // TERM or QUIT has come.
 bool stopping();
 
+// In a worker that has served its last request: calls what the application has put in the place of our handler of TERM, because the
+// master ends workers without that signal. What it raises is logged; its SystemExit asks for what happens anyway.
+void call_own_term();
+
 }  // namespace prefork::bridge

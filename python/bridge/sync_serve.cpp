@@ -186,6 +186,7 @@ int serve_threads(Startup& startup, wire::Interface interface, unsigned threads,
   startup.context.ready(interface, threads);
   const int status = serve_until_told(startup, serving, threads);
   run_stop_hooks();
+  call_own_term();
   return status;
 }
 

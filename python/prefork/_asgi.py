@@ -38,9 +38,15 @@ def _serve(loop, application, worker, lifespan):
             _cancel(loop, lifespan.task)
         lifespan.end(loop)
         loop.run_until_complete(_worker.stop_on_loop(lambda: worker.log_exception("Exception in on_worker_stop")))
+        loop.run_until_complete(_call_term(worker))
         return worker.status()
     finally:
         _close(loop)
+
+
+async def _call_term(worker):
+    """The application's handler finds the loop running, as it does when the signal itself comes."""
+    worker.call_term()
 
 
 def _run(loop, worker):

@@ -65,6 +65,10 @@ PyObject* give_up(PyObject* self, PyObject*) {
 }
 PyObject* is_stopping(PyObject*, PyObject*) { return PyBool_FromLong(stopping()); }
 PyObject* is_quitting(PyObject*, PyObject*) { return PyBool_FromLong(quitting()); }
+PyObject* call_term(PyObject*, PyObject*) {
+  call_own_term();
+  Py_RETURN_NONE;
+}
 PyObject* status(PyObject* self, PyObject*) { return PyLong_FromLong(loop_of(self).broken() ? kExitBoot : kExitOk); }
 
 PyObject* log_text(PyObject*, PyObject* args) {
@@ -91,6 +95,7 @@ PyMethodDef kMethods[] = {
     {"give_up", give_up, METH_NOARGS, "takes no more requests and goes on with none"},
     {"stopping", is_stopping, METH_NOARGS, "whether the worker was told to stop"},
     {"quitting", is_quitting, METH_NOARGS, "whether the worker was told to stop at once"},
+    {"call_term", call_term, METH_NOARGS, "calls the application's own handler of TERM, if it has one"},
     {"status", status, METH_NOARGS, "the exit status"},
     {"log", log_text, METH_VARARGS, "log(level, text)"},
     {"log_exception", log_exception, METH_O, "log_exception(what): logs the exception that is being handled"},

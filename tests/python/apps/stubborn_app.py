@@ -13,6 +13,19 @@ if HOW == "ignores-term":
 elif HOW == "own-handlers":
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGWINCH):
         signal.signal(number, lambda *_: None)
+elif HOW.startswith("cleans-up"):
+    over, before = threading.Event(), signal.getsignal(signal.SIGTERM)
+    threading.Thread(target=over.wait).start()
+
+    def clean_up(number, frame):
+        print("the application cleans up at", number, flush=True)
+        over.set()
+        if HOW == "cleans-up-and-goes-on":
+            before(number, frame)
+        elif HOW == "cleans-up-and-exits":
+            raise SystemExit(7)
+
+    signal.signal(signal.SIGTERM, clean_up)
 elif HOW == "threads":
     threading.Thread(target=time.sleep, args=(3600,)).start()
 elif HOW == "atexit-blocks":
@@ -38,3 +51,8 @@ def application(environ, start_response):
     body = str(os.getpid()).encode()
     start_response("200 OK", [("Content-Length", str(len(body)))])
     return [body]
+
+
+async def asgi(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ok"})

@@ -239,6 +239,19 @@ def test_an_application_that_keeps_its_process_is_replaced_and_ended(serve, how,
     assert server.wait() == 0
 
 
+@pytest.mark.parametrize("how", ["cleans-up", "cleans-up-and-goes-on", "cleans-up-and-exits"])
+@pytest.mark.parametrize("app", [[STUBBORN], [STUBBORN, "--threads", "2"], ["stubborn_app:asgi"], ["stubborn_app:asgi", "--loop", "asyncio"]], ids=" ".join)
+def test_what_the_application_does_at_term_it_does_when_its_worker_ends(serve, app, how):
+    server = serve(*app, workers=1, env={"STUBBORN": how})
+    server.signal(signal.SIGHUP)
+    server.logged("Reloaded: generation 2")
+    server.logged("the application cleans up at 15")
+    assert server.get("/").status == 200
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    assert server.log().count("the application cleans up at 15") == 2
+
+
 def test_an_exit_that_blocks_is_cut_short(serve):
     server = serve(STUBBORN, "--graceful-timeout", "2", workers=1, env={"STUBBORN": "atexit-blocks"})
     server.tolerate(r"\[ERROR\] Worker \(pid:\d+\) was killed by SIGKILL")
