@@ -26,39 +26,34 @@ constexpr int kBeatMs = 1000;
 struct Pipe {
   shm::UniqueFd read, write;
 
-  bool open() {
+  bool open(int flags = 0) {
     std::array<int, 2> ends{};
-    if (::pipe2(ends.data(), O_CLOEXEC) != 0) return false;
+    if (::pipe2(ends.data(), O_CLOEXEC | flags) != 0) return false;
     read.reset(ends[0]);
     write.reset(ends[1]);
     return true;
   }
 };
 
-struct Forked {
-  pid_t worker = -1;  // 0: this is the worker
-  int error = 0;
-};
-
-// The process in between has no memory of its own (vfork), so that this costs one copy of the page tables and not two: only the worker
-// has one. We stand still until it is gone, and then the worker is the master's child.
-// NOLINTBEGIN(clang-analyzer-unix.Vfork): it wants nothing but exec after vfork; fork works too, in the way that this relies on.
-__attribute__((noinline)) void fork_twice(Forked& forked) {
-  const pid_t middle = ::vfork();
+// The worker's process id, or -errno; 0: this is the worker. The process in between dies at once, and then the worker is the master's
+// child. That one is a fork too: vfork() would spare it a copy of the page tables, but what libraries have the system do in the parent of
+// a fork (pthread_atfork) would come there, on our memory and with descriptors and threads that are not ours.
+int fork_twice(Pipe& born) {
+  const pid_t middle = ::fork();
+  if (middle < 0) return -errno;
   if (middle == 0) {
-    forked.worker = ::fork();
-    if (forked.worker == 0) return;
-    if (forked.worker < 0) forked.error = errno;
+    const pid_t worker = ::fork();
+    if (worker == 0) return 0;
+    const int outcome = worker < 0 ? -errno : worker;
+    (void)!::write(born.write.get(), &outcome, sizeof outcome);
     ::_exit(0);
-  }
-  if (middle < 0) {
-    forked.error = errno;
-    return;
   }
   while (::waitpid(middle, nullptr, 0) < 0 && errno == EINTR) {
   }
+  int outcome = 0;
+  const bool told = ::read(born.read.get(), &outcome, sizeof outcome) == sizeof outcome;
+  return told ? outcome : -ECHILD;  // somebody has killed it
 }
-// NOLINTEND(clang-analyzer-unix.Vfork)
 
 // In the worker: until it is the master's child and the master has been told. A mold that dies before that has told nobody.
 void wait_for_leave(Pipe& leave) {
@@ -137,12 +132,11 @@ void Mold::answer(std::string_view call) {
 
 std::optional<worker::Attachment> Mold::fork_worker(shm::Packet& packet) {
   const auto attachment = attachment_of(packet);
-  Pipe leave;
-  if (!leave.open()) return report(attachment.worker_age, 0, errno), std::nullopt;
-  Forked forked;
+  Pipe born, leave;
+  if (!born.open(O_NONBLOCK) || !leave.open()) return report(attachment.worker_age, -errno), std::nullopt;
   PyOS_BeforeFork();
-  fork_twice(forked);
-  if (forked.worker == 0) {
+  const int worker = fork_twice(born);
+  if (worker == 0) {
     PyOS_AfterFork_Child();
     channel_.reset();
     wait_for_leave(leave);
@@ -151,13 +145,13 @@ std::optional<worker::Attachment> Mold::fork_worker(shm::Packet& packet) {
   }
   PyOS_AfterFork_Parent();
   packet.descriptors.clear();
-  report(attachment.worker_age, std::max(forked.worker, 0), forked.error);
-  if (forked.worker > 0) (void)!::write(leave.write.get(), "", 1);  // it goes on when the master knows of it
+  report(attachment.worker_age, worker);
+  if (worker > 0) (void)!::write(leave.write.get(), "", 1);  // it goes on when the master knows of it
   return {};
 }
 
-void Mold::report(unsigned age, int pid, int error) {
-  if (pid == 0) return tell(wire::MoldMessage::NotForked, std::to_string(age) + " " + std::strerror(error));
+void Mold::report(unsigned age, int pid) {
+  if (pid < 0) return tell(wire::MoldMessage::NotForked, std::to_string(age) + " " + std::strerror(-pid));
   tell(wire::MoldMessage::Forked, std::to_string(age) + " " + std::to_string(pid));
   const PyRef done = PyRef::steal(PyObject_CallMethod(hooks_.get(), "forked", "Ii", age, pid));
   if (!done) log_error("A worker that was forked cannot be noted for hooks");

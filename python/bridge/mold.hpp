@@ -33,7 +33,7 @@ class Mold {
   void tell(wire::MoldMessage kind, std::string_view text);
   void answer(std::string_view call);
   std::optional<worker::Attachment> fork_worker(shm::Packet& packet);
-  void report(unsigned age, int pid, int error);
+  void report(unsigned age, int pid);
 
   shm::UniqueFd channel_;
   PyRef hooks_;

@@ -323,3 +323,34 @@ def test_orphans_of_workers_are_reaped(serve):
     orphan = int(server.get("/").body)
     until(lambda: server.tree() and orphan not in [int(name) for name in os.listdir("/proc") if name.isdigit()], "the orphan's end")
     assert re.search(r"Booting worker", server.log())
+
+
+ATFORK = """
+import ctypes
+import os
+
+opened = []
+register = ctypes.CDLL(None).__register_atfork
+handler = ctypes.CFUNCTYPE(None)(lambda: opened.append((os.getpid(), os.open(os.devnull, os.O_RDONLY))))
+register(None, handler, None, None)
+
+
+def application(environ, start_response):
+    usable = [os.path.exists(f"/proc/self/fd/{number}") for _, number in opened]
+    body = repr({"pid": os.getpid(), "opened_by": [pid for pid, _ in opened], "usable": usable}).encode()
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+"""
+
+
+def test_what_a_library_does_in_the_parent_of_a_fork_it_does_in_the_mold(serve, tmp_path):
+    """As those with threads of their own do, which stop them before a fork and start them again behind it (pthread_atfork)."""
+    (tmp_path / "atfork.py").write_text(ATFORK)
+    server = serve("atfork:application", "--preload", cwd=tmp_path, workers=1)
+    mold = settled(server, 1)
+    for forks in range(1, 4):
+        found = ast.literal_eval(server.get("/").body.decode())
+        assert found["opened_by"] == [mold] * (forks - 1) and all(found["usable"])
+        server.expect(r"Worker \(pid:%d\) was killed by SIGKILL" % found["pid"])
+        os.kill(found["pid"], signal.SIGKILL)
+        until(lambda: server.workers() and found["pid"] not in server.workers(), "the next worker")
