@@ -290,8 +290,10 @@ bool Runner::prepare_eager() {
   leave_task_ = enter_task_ ? PyRef::steal(PyObject_GetAttrString(tasks.get(), "_leave_task")) : PyRef{};
   register_task_ = leave_task_ ? PyRef::steal(PyObject_GetAttrString(tasks.get(), "_register_task")) : PyRef{};
   unregister_task_ = register_task_ ? PyRef::steal(PyObject_GetAttrString(tasks.get(), "_unregister_task")) : PyRef{};
+  const PyRef all = unregister_task_ ? PyRef::steal(PyObject_GetAttrString(tasks.get(), "_all_tasks")) : PyRef{};
+  all_tasks_ = all ? PyRef::steal(PyObject_GetAttrString(all.get(), "data")) : PyRef{};
   task_options_ = PyRef::steal(Py_BuildValue("(s)", "loop"));
-  eager_ = unregister_task_ && task_options_;
+  eager_ = all_tasks_ && PySet_Check(all_tasks_.get()) && task_options_;
   PyErr_Clear();
   if (eager_) add_spare();
   return true;
@@ -314,11 +316,13 @@ void Runner::add_spare() {
     const ErrorAside aside;
     (void)PyContext_Exit(context_.get());
   }
-  if (spare.task) fresh_.push_back(std::move(spare));
+  // Until it is needed nobody sees it: all_tasks() has the application's only.
+  const PyRef hidden =
+      spare.task ? PyRef::steal(PyObject_CallOneArg(unregister_task_.get(), spare.task.get())) : PyRef{};
+  if (hidden) fresh_.push_back(std::move(spare));
   PyErr_Clear();  // the next request has an ordinary Task
 }
 
-// Until it is needed nobody sees it: all_tasks() has the application's only.
 void Runner::park_new_spares() {
   std::vector<Spare> later;
   for (Spare& spare : fresh_) {
@@ -326,17 +330,25 @@ void Runner::park_new_spares() {
       later.push_back(std::move(spare));
       continue;
     }
-    const PyRef hidden = PyRef::steal(PyObject_CallOneArg(unregister_task_.get(), spare.task.get()));
-    spare.name = hidden ? PyRef::steal(PyObject_CallMethod(spare.task.get(), "get_name", nullptr)) : PyRef{};
-    if (!spare.name) {
+    spare.name = PyRef::steal(PyObject_CallMethod(spare.task.get(), "get_name", nullptr));
+    spare.weak = spare.name ? PyRef::steal(PyWeakref_NewRef(spare.task.get(), nullptr)) : PyRef{};
+    if (!spare.weak) {
       PyErr_Clear();
       continue;
     }
+    spare.weak_references = Py_REFCNT(spare.weak.get());
     spare.task_references = Py_REFCNT(spare.task.get());
     spare.future_references = Py_REFCNT(as_driver(spare.driver.get())->future);
     spares_.push_back(std::move(spare));
   }
   fresh_.swap(later);
+}
+
+// One weak reference is ours, and Python gives the same to everybody who asks for one without a callback.
+bool Runner::untouched_weakly(const Spare& spare) {
+  const auto* const first = reinterpret_cast<PyWeakReference*>(*PyObject_GET_WEAKREFS_LISTPTR(spare.task.get()));
+  return reinterpret_cast<const PyObject*>(first) == spare.weak.get() && first->wr_next == nullptr &&
+         Py_REFCNT(spare.weak.get()) == spare.weak_references;
 }
 
 // Whether a Task can be the next request's too: nobody keeps it, waits for it, watches, cancelled or renamed it.
@@ -348,7 +360,7 @@ bool Runner::untouched(const Spare& spare) {
   if (Py_REFCNT(task) != spare.task_references ||
       Py_REFCNT(as_driver(spare.driver.get())->future) != spare.future_references)
     return false;
-  if (*PyObject_GET_WEAKREFS_LISTPTR(task) != nullptr) return false;
+  if (!untouched_weakly(spare)) return false;
   const PyRef callbacks = PyRef::steal(PyObject_GetAttr(task, kCallbacks));
   const PyRef name = PyRef::steal(PyObject_CallMethodNoArgs(task, kGetName));
   PyErr_Clear();
@@ -376,9 +388,12 @@ bool Runner::run_eager(PyRef& coroutine, Conversation& conversation) {
   }
   load(driver, std::move(coroutine), conversation);
   conversation.task = spare.task.share();
+  // _register_task() and its opposite do this, at the price of two calls into Python and a new weak reference.
+  if (PySet_Add(all_tasks_.get(), spare.weak.get()) != 0) PyErr_Clear();
   PyObject* result = nullptr;
   const auto sent = drive(driver, &result, nullptr);
   PyErr_Clear();  // cancelled, and told so already
+  if (PySet_Discard(all_tasks_.get(), spare.weak.get()) < 0) PyErr_Clear();
   const PyRef left =
       PyRef::steal(PyObject_CallFunctionObjArgs(leave_task_.get(), loop_.get(), spare.task.get(), nullptr));
   if (!left) log_error("asyncio lost its current task");

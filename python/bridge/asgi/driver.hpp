@@ -33,7 +33,9 @@ class Runner {
     PyRef task;
     PyRef driver;
     PyRef name;
+    PyRef weak;  // what all_tasks() finds it by while it runs a request
     Py_ssize_t task_references = 0;
+    Py_ssize_t weak_references = 0;
     Py_ssize_t future_references = 0;
   };
   static constexpr std::size_t kMostFresh = 64;
@@ -45,6 +47,7 @@ class Runner {
   void add_spare();
   void park_new_spares();
   static bool untouched(const Spare& spare);
+  static bool untouched_weakly(const Spare& spare);
   void go_on(const Spare& spare, bool suspended);
 
   PyRef loop_;
@@ -57,6 +60,7 @@ class Runner {
   PyRef task_type_;
   PyRef task_options_;  // names of the keyword arguments
   PyRef enter_task_, leave_task_, register_task_, unregister_task_;
+  PyRef all_tasks_;            // the set of weak references behind asyncio's all_tasks()
   std::vector<Spare> spares_;  // ready
   std::vector<Spare> fresh_;   // made, and ready when the event loop has run them once
 };

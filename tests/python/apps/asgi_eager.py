@@ -18,6 +18,19 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": json.dumps(value).encode()})
 
 
+async def do_listed():
+    """The task is in all_tasks() while it has not suspended, and then still; so is no other request's."""
+    before = [asyncio.current_task() in asyncio.all_tasks(), len(asyncio.all_tasks())]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0.001)
+    return [*before, asyncio.current_task() in asyncio.all_tasks(), len(asyncio.all_tasks())]
+
+
+async def do_listed_quick():
+    tasks = asyncio.all_tasks()
+    return [asyncio.current_task() in tasks, len(tasks)]
+
+
 async def do_same():
     """The task is the same before and after a suspension, and all_tasks() has it afterwards."""
     before = asyncio.current_task()

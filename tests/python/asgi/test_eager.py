@@ -30,6 +30,13 @@ def test_task_is_the_same_before_and_after_it_suspends(ask):
         assert ask("same") == [True, True, True, False]
 
 
+def test_all_tasks_has_the_request_from_its_first_line_on(ask):
+    ask("same")
+    for _ in range(5):
+        assert ask("listed_quick") == [True, 1]
+        assert ask("listed") == [True, 1, True, 1]
+
+
 def test_contexts_are_a_requests_own(ask):
     for _ in range(3):
         assert ask("context") == ["unset", "seen", "seen"]
