@@ -83,6 +83,20 @@ void set_path(const wire::Settings& settings) {
   }
 }
 
+// sys.argv: whoever reads the command line reads the application's name, and no options that are not its own.
+std::vector<std::string> command_line(const wire::Settings& settings) {
+  std::vector<std::string> words{"prefork"};
+  if (const auto app = settings.get("app"); !app.empty()) words.emplace_back(app);
+  return words;
+}
+
+// From the first line on, because sitecustomize and *.pth files look at it too; sys.orig_argv becomes the same.
+void set_command_line(PyConfig& config, std::vector<std::string> words) {
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  check(PyConfig_SetBytesArgv(&config, static_cast<Py_ssize_t>(pointers.size()), pointers.data()), &config);
+}
+
 }  // namespace
 
 std::string environment_python(const wire::Settings& settings) {
@@ -107,6 +121,7 @@ Interpreter::Interpreter(const wire::Settings& settings) {
   set_text(config, &config.program_name, python);
   set_text(config, &config.executable, python);
   config.parse_argv = 0;
+  set_command_line(config, command_line(settings));
   config.install_signal_handlers = 1;
   config.faulthandler = 0;  // after our own handlers are there, so that it chains to them
 #ifdef Py_GIL_DISABLED
@@ -123,10 +138,8 @@ Interpreter::~Interpreter() {
 void prepare_interpreter(const wire::Settings& settings) {
   set_path(settings);
   const PyRef arguments = PyRef::steal(PyList_New(0));
-  const auto app = settings.get("app");
-  for (const auto text : {std::string_view("prefork"), app}) {
-    if (text.empty()) continue;
-    const PyRef item = utf8(text);
+  for (const std::string& word : command_line(settings)) {
+    const PyRef item = utf8(word);
     require(item && PyList_Append(arguments.get(), item.get()) == 0, "sys.argv");
   }
   require(PySys_SetObject("argv", arguments.get()) == 0, "sys.argv");

@@ -18,8 +18,21 @@ def executable():
     sys.exit("prefork: no executable in " + ", ".join(map(str, candidates)) + "; build it with tools/build")
 
 
+def restore_python_path():
+    """What runs a program under its own sitecustomize (opentelemetry-instrument) takes that out of PYTHONPATH once it is imported, for the
+    program's children; here it was imported for nothing, and the program is still to come."""
+    try:
+        variables = pathlib.Path("/proc/self/environ").read_bytes().split(b"\0")
+    except OSError:
+        return
+    for variable in variables:
+        if variable.startswith(b"PYTHONPATH="):
+            os.environb[b"PYTHONPATH"] = variable[len(b"PYTHONPATH=") :]
+
+
 def main():
     path = executable()
+    restore_python_path()
     if sys.prefix != sys.base_prefix:
         # The workers use the environment whose script was called, whether or not it is the one that the shell has activated.
         os.environ["VIRTUAL_ENV"] = sys.prefix

@@ -497,7 +497,7 @@ def do_thread_reads(environ, start_response):
 
 def do_python(environ, start_response):
     shown = {"executable": sys.executable, "prefix": sys.prefix, "base_prefix": sys.base_prefix, "version": sys.version, "path": sys.path,
-             "site": [path for path in sys.path if path.endswith("-packages")], "argv": sys.argv}
+             "site": [path for path in sys.path if path.endswith("-packages")], "argv": sys.argv, "orig_argv": getattr(sys, "orig_argv", sys.argv)}
     return whole(start_response, json.dumps(shown).encode())
 
 

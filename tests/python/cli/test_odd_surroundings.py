@@ -83,6 +83,15 @@ def test_the_package_starts_the_executable(tmp_path):
     assert (done.returncode, done.stderr.startswith("prefork: ambiguous option: --work could match --workers, ")) == (2, True)
 
 
+def test_the_package_leaves_the_python_path_to_the_workers(tmp_path):
+    """opentelemetry-instrument's sitecustomize takes its folder out of PYTHONPATH in the first Python that runs, which is not a worker."""
+    (tmp_path / "sitecustomize.py").write_text("import os\nos.environ.pop('PYTHONPATH')\n")
+    (tmp_path / "only_there.py").write_text("app = print\n")
+    path = os.pathsep.join([str(tmp_path), str(ROOT / "python")])
+    done = subprocess.run([sys.executable, "-m", "prefork", "--check-config", "only_there:app"], cwd="/", env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(("arguments", "said"), [
     ("-c /tmp", "'/tmp' given for the configuration file"), ("-c file:", "'file:' given for the configuration file"), ("-c python:", "'python:' given for the configuration file"),
     ("../app:app", "did you mean 'app:app' with --chdir ..?"), ("/srv/shop/app.py", "did you mean 'app:application' with --chdir /srv/shop?"),

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from support.server import ROOT, SANITIZED
+from support.server import APPS, ROOT, SANITIZED
 
 
 def told(python):
@@ -43,6 +43,14 @@ def test_an_environment_of_another_version_is_told_which_versions_there_are(tmp_
                          capture_output=True, text=True)
     assert ran.returncode == 3
     assert "is Python %d.%d, and this installation has workers for: 3.9, 3.10, 3.13t" % sys.version_info[:2] in ran.stderr
+
+
+def test_the_command_line_is_there_from_the_first_line_on(serve, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.argv_of_site = list(sys.argv)\n")
+    (tmp_path / "own.py").write_text("import sys\nfrom wsgi_apps import app\nassert sys.argv_of_site == ['prefork', 'own:app'], sys.argv_of_site\n")
+    server = serve("own:app", env={"PYTHONPATH": f"{tmp_path}:{APPS}"})
+    shown = json.loads(server.get("/python").body)
+    assert shown["argv"] == shown["orig_argv"] == ["prefork", "own:app"]
 
 
 def test_pythonpath_and_the_folder_of_the_server_are_first_on_the_path(serve, tmp_path):
