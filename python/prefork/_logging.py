@@ -1,4 +1,4 @@
-"""Python's loggers in a worker: gunicorn.error and gunicorn.access, which applications borrow, and --log-config.
+"""Python's loggers in a worker: those of gunicorn and uvicorn, which applications borrow, and --log-config.
 
 The server's own lines do not come this way: the master writes the access log, and both write the error log in the same form.
 What only a --log-config needs is imported for it: the modules cost every other worker a megabyte.
@@ -9,6 +9,7 @@ import sys
 
 _FORMAT = "%(asctime)s [%(process)d] [%(levelname)s] %(message)s"
 _TIME = "[%Y-%m-%d %H:%M:%S %z]"
+_BORROWED = ("gunicorn.error", "gunicorn.access", "uvicorn", "uvicorn.access")  # uvicorn.error is below uvicorn
 
 # What a logconfig_dict or a JSON file may leave out.
 _DEFAULTS = {
@@ -80,7 +81,7 @@ def prepare(level, ini="", dictionary="", json_file="", config=None):
 def _make_default(level):
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter(_FORMAT, _TIME))
-    for name in ("gunicorn.error", "gunicorn.access"):
+    for name in _BORROWED:
         logger = logging.getLogger(name)
         logger.handlers[:] = [handler]
         logger.propagate = False

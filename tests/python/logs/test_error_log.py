@@ -68,6 +68,23 @@ def test_applications_find_gunicorns_loggers(serve, tmp_path):
     assert re.search(r"\[\d+\] \[WARNING\] from the gunicorn logger", text_of(errors, "from the gunicorn logger"))
 
 
+def test_applications_find_uvicorns_loggers(serve, tmp_path):
+    """Many log by them because uvicorn has given them a level and a handler."""
+    (tmp_path / "borrows.py").write_text("""
+import logging
+for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+    logging.getLogger(name).info("by %s", name)
+    logging.getLogger(name).debug("hidden")
+for name in ("uvicorn", "uvicorn.access"):
+    assert logging.getLogger(name).handlers and not logging.getLogger(name).propagate
+from dropin_app import app
+""")
+    server = serve("borrows:app", cwd=tmp_path)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        assert len(re.findall(rf"\[\d+\] \[INFO\] by {name}$", server.log(), re.MULTILINE)) == 1
+    assert "hidden" not in server.log()
+
+
 def test_log_config_is_applied_in_workers(serve, tmp_path):
     mine = tmp_path / "mine.log"
     config = tmp_path / "logging.json"
