@@ -30,6 +30,29 @@ def test_environment_and_paths_reach_the_workers(serve, tmp_path):
     assert seen["_path"] == ["/second", "/first", str(folder)]
 
 
+@pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["", "preload"])
+def test_modules_of_the_folder_it_was_started_in_are_found_after_a_change_of_folder(serve, tmp_path, preload):
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "beside.py").write_text("NAME = 'beside'\n")
+    (tmp_path / "inside" / "shop.py").write_text("""
+from beside import NAME
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [NAME.encode()]
+""")
+    (tmp_path / "gunicorn.conf.py").write_text("""
+from beside import NAME
+chdir = "inside"
+def when_ready(server): server.log.info("the master knows %s", NAME)
+def post_fork(server, worker): server.log.info("a worker knows %s", NAME)
+""")
+    assert run("--check-config", "shop:app", cwd=tmp_path).returncode == 0
+    server = serve("shop:app", *preload, cwd=tmp_path)
+    assert server.get("/").body == b"beside"
+    server.logged("the master knows beside")
+    server.logged("a worker knows beside")
+
+
 def test_root_path_is_script_name(serve):
     seen = environ(serve(APP, "--root-path", "/base", ready="/base/"), "/base/x")
     assert (seen["SCRIPT_NAME"], seen["PATH_INFO"]) == ("/base", "/x")
