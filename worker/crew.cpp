@@ -151,6 +151,11 @@ void Crew::wake_followers_locked(bool everybody) {
   inbox_.clear_changed();
 }
 
+void Crew::ask_to_go() {
+  const std::lock_guard lock(mutex_);
+  outbox_.ask_to_go();
+}
+
 void Crew::wake_all() {
   const std::lock_guard lock(mutex_);
   for (Waiting* follower : followers_) {

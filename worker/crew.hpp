@@ -56,6 +56,8 @@ class Crew {
                 Need{[](const void* context) { return (*static_cast<Plain*>(const_cast<void*>(context)))(); }, &step});
   }
 
+  void ask_to_go();  // as Outbox's
+
   // Wakes every thread that waits (to look at a flag of its own, such as a stop).
   void wake_all();
 

@@ -168,6 +168,12 @@ bool Outbox::try_close(StreamId id, std::uint16_t code, std::string_view reason)
   return send(id, wire::Kind::Close, wire::kEnd, &record, sizeof record, reason);
 }
 
+void Outbox::ask_to_go() {
+  if (channel_.replies.try_claim(0).data() == nullptr) return;
+  channel_.replies.commit({static_cast<std::uint16_t>(wire::Kind::Retire), 0, 0, 0}, 0);
+  ring();
+}
+
 void Outbox::ring() {
   PREFORK_FAULT_POINT("worker.ring");  // published, but nobody told
   channel_.replies.publish();

@@ -53,6 +53,10 @@ class Outbox {
   [[nodiscard]] bool try_message(StreamId id, std::span<const std::byte> bytes, bool text, std::size_t& taken);
   [[nodiscard]] bool try_close(StreamId id, std::uint16_t code, std::string_view reason);
 
+  // Somebody other than the master has told this worker to go: asks to be replaced. Left out when there is no room: then it is replaced
+  // when it has gone.
+  void ask_to_go();
+
   // A claim was refused since the last call of fed(). must_wait() asks the master for a bell when there is room again; it says false
   // when room came in between: try again at once. Ask again after arming the bell.
   bool starved() const { return starved_; }

@@ -59,6 +59,7 @@ SyncRunner::Ended SyncRunner::serve(SleepHooks& hooks, Application& application)
 void SyncRunner::stop() {
   // relaxed: the wake-up below carries it.
   stopping_.store(true, std::memory_order_relaxed);
+  crew_.ask_to_go();
   crew_.wake_all();
   shm::signal_bell(context_.channel().own_bell.fd());
 }

@@ -27,7 +27,7 @@ enum class Kind : std::uint16_t {
   Ready = 10,    // worker to master: ReadyRecord
   Drain = 11,    // master to worker: finish what is started, then exit
   Retire =
-      12,  // worker to master: asks to be replaced (max-requests and the like are the master's; this is the application's wish)
+      12,  // worker to master: asks to be replaced, because somebody has told it to go (max-requests and the like are the master's)
   kCount
 };
 

@@ -120,6 +120,7 @@ void Loop::stop() {
   stopping_ = true;
   if (!loop_)
     return PyErr_SetNone(PyExc_SystemExit);  // still in the application's startup, which may wait for anything
+  outbox_.ask_to_go();
   shm::signal_bell(context_.channel().own_bell.fd());
 }
 

@@ -40,6 +40,46 @@ def _status(server):
     return subprocess.run([BUILD / "prefork", "status", "--json", str(server.pid)], capture_output=True, timeout=60, check=False).stdout
 
 
+ENDLESS = """
+import asyncio, itertools, os, time
+
+def ticks():
+    for _ in itertools.count():
+        yield b"tick\\n"
+        time.sleep(0.05)
+
+def wsgi(environ, start_response):
+    start_response("200 OK", [])
+    return ticks() if environ["PATH_INFO"] == "/ticks" else [str(os.getpid()).encode()]
+
+async def asgi(scope, receive, send):
+    assert scope["type"] == "http"
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    while scope["path"] == "/ticks":
+        await send({"type": "http.response.body", "body": b"tick\\n", "more_body": True})
+        await asyncio.sleep(0.05)
+    await send({"type": "http.response.body", "body": str(os.getpid()).encode()})
+"""
+
+
+@pytest.mark.parametrize("options", [("wsgi",), ("wsgi", "--threads", "4"), ("asgi",), ("wsgi", "--preload")], ids=" ".join)
+def test_a_worker_that_is_told_to_end_is_replaced_at_once_and_has_its_graceful_timeout(serve, tmp_path, options):
+    (tmp_path / "endless.py").write_text(ENDLESS)
+    app, *more = options
+    server = serve(f"endless:{app}", *more, "--graceful-timeout", "2", cwd=tmp_path)
+    for entry in (r"\[WARNING\] Error handling request GET /ticks", r"\[(ERROR|WARNING)\] Worker \(pid:\d+\) [^\n]*not finished within --graceful-timeout"):
+        server.expect(entry)
+    (victim,) = server.workers()
+    with server.connect() as client:
+        client.sendall(b"GET /ticks HTTP/1.1\r\nHost: x\r\n\r\n")
+        until(lambda: b"tick" in client.recv(4096), "the stream")
+        server.signal(signal.SIGTERM, victim)
+        until(lambda: int(server.get("/").body) != victim, "another worker's answer")
+        while client.recv(1 << 16):  # until it is broken off
+            pass
+    _replaced(server, victim, 1)
+
+
 @PRELOAD
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
 def test_who_is_told_to_end_in_an_import_ends_at_once_and_another_one_comes(serve, tmp_path, preload, number):
