@@ -4,10 +4,8 @@ The attributes are those that published configuration files use. In a worker loa
 master's hooks (_master_hooks.py) makes its own of the same classes.
 """
 
-import grp
 import json
 import os
-import pwd
 import signal
 import tempfile
 import time
@@ -62,10 +60,14 @@ class Settings:
 
     @property
     def uid(self):
+        import pwd  # not before it is asked for: the user of workers may not be able to read it
+
         return _id_of(self.user, os.geteuid(), lambda name: pwd.getpwnam(name).pw_uid)
 
     @property
     def gid(self):
+        import grp
+
         return _id_of(self.group, os.getegid(), lambda name: grp.getgrnam(name).gr_gid)
 
     @property

@@ -303,7 +303,7 @@ def test_where_no_more_processes_are_allowed_it_serves_with_those_that_it_has(se
     limited = f"setpriv --reuid={user} --regid=65534 --clear-groups bash -c {shlex.quote(f'ulimit -u 12; exec {BUILD}/prefork ' + chr(34) + '$@' + chr(34))} sh"
     server = serve(WSGI, *preload, "--no-control-socket", workers=16, cwd=public, env={"PYTHONPATH": str(public), "PREFORK_TEST": str(public)}, command=limited)
     server.expect(r"\[ERROR\] Worker cannot be started: [^\n]*Resource temporarily unavailable")
-    server.tolerate(r"\[ERROR\] Reload failed: |was killed by SIGKILL")
+    server.tolerate(r"\[ERROR\] (Reload failed|The mold cannot be started): |was killed by SIGKILL")
     server.logged("Worker cannot be started")
     server.signal(signal.SIGHUP)
     server.logged("Reload failed")
