@@ -31,8 +31,7 @@ def _serve(loop, application, worker, lifespan):
         if not lifespan.begin(loop):
             return BOOT_FAILED
         if not worker.stopping():
-            worker.start(loop, application, lifespan.state, call_awaitable)
-            _run(loop, worker)
+            _run(loop, worker, lambda: worker.start(loop, application, lifespan.state, call_awaitable))
         if worker.quitting():
             # What is started is cancelled and not waited for; the application's own end it still has.
             _cancel(loop, lifespan.task)
@@ -49,9 +48,13 @@ async def _call_term(worker):
     worker.call_term()
 
 
-def _run(loop, worker):
+def _run(loop, worker, start):
+    """Until the worker is told to end, which it may be while it starts, too."""
     while not worker.ended():
         try:
+            if start is not None:
+                first, start = start, None
+                first()
             loop.run_forever()
         except (SystemExit, KeyboardInterrupt):
             # A task of the application's own raised it: one task cannot end the service.
