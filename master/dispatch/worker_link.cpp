@@ -135,7 +135,6 @@ void WorkerLink::send(wire::Kind kind, std::uint16_t flags, std::uint32_t slot, 
   const shm::Tag tag{static_cast<std::uint16_t>(kind), flags, slot, generation};
   if (backlog_.empty() && put(tag, bytes)) return;
   backlog_.push_back({tag, {bytes.begin(), bytes.end()}});
-  backlog_bytes_ += bytes.size();
   flush_backlog();
 }
 
@@ -157,7 +156,6 @@ void WorkerLink::flush_backlog() {
       if (end_.requests.corrupt()) return;
       continue;
     }
-    backlog_bytes_ -= frame.bytes.size();
     backlog_.pop_front();
   }
 }

@@ -95,7 +95,6 @@ class WorkerLink {
 
   shm::MasterEnd& end() { return end_; }
   const shm::Region& region() const { return region_; }
-  std::uint64_t backlog_bytes() const { return backlog_bytes_; }
 
  private:
   struct Slot {
@@ -146,7 +145,6 @@ class WorkerLink {
   std::size_t busy_slots_ = 0;
   http::ExchangeList held_;    // in the order they were sent
   std::deque<Frame> backlog_;  // what the request ring had no room for
-  std::uint64_t backlog_bytes_ = 0;
   bool bodies_wait_ = false;  // for the backlog to be gone
   bool dirty_ = false;        // something was sent and is not published
   bool unrung_ = false;       // something was published since the last bell

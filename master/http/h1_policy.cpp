@@ -202,6 +202,7 @@ Refusal judge_expectation(const HeadFacts& facts, wire::RequestHead& head) {
 bool is_conventional(std::string_view method) {
   constexpr std::size_t kShortest = 3, kLongest = 20;
   if (method.size() < kShortest || method.size() > kLongest) return false;
+  if (method.starts_with("PROXY")) return false;  // what is left of a PROXY header reaches no application
   return std::none_of(method.begin(), method.end(), [](char c) { return (c >= 'a' && c <= 'z') || c == '#'; });
 }
 

@@ -40,7 +40,7 @@ def test_atoms_of_requests_replies_and_workers(serve, tmp_path):
 def test_the_method_of_a_refused_line_is_its_own_and_nobody_elses(serve, tmp_path):
     log = tmp_path / "access.log"
     server = serve(APP, "--access-logfile", log, "--access-logformat", "%(m)s %(s)s")
-    refused = {b"BAD\r\n\r\n": "BAD 400", b"\r\nG\x01T / HTTP/1.1\r\n\r\n": "G 400", b"Y" * 80 + b" / HTTP/1.1\r\n\r\n": "Y" * 65 + " 501", b"NONE / HTTP/1.1\r\n\r\n": "NONE 501"}
+    refused = {b"BAD\r\n\r\n": "BAD 400", b"\r\nG\x01T / HTTP/1.1\r\n\r\n": "G 400", b"Y" * 80 + b" / HTTP/1.1\r\n\r\n": "Y" * 65 + " 501", b"none / HTTP/1.1\r\n\r\n": "none 501"}
     for line in refused:
         server.get("/" + "what-an-earlier-request-left-in-memory" * 3)
         server.raw(line)
