@@ -145,9 +145,9 @@ class WorkerLink {
   std::size_t busy_slots_ = 0;
   http::ExchangeList held_;    // in the order they were sent
   std::deque<Frame> backlog_;  // what the request ring had no room for
-  bool bodies_wait_ = false;  // for the backlog to be gone
-  bool dirty_ = false;        // something was sent and is not published
-  bool unrung_ = false;       // something was published since the last bell
+  bool bodies_wait_ = false;   // for the backlog to be gone
+  bool dirty_ = false;         // something was sent and is not published
+  bool unrung_ = false;        // something was published since the last bell
 
   std::uint64_t heads_sent_ = 0;
   std::uint64_t finished_ = 0;
