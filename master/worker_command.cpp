@@ -102,10 +102,6 @@ void set_asgi(const Config& config, wire::Settings& settings) {
   settings.set("websocket_max_message_size", std::to_string(config.websocket_max_message_size));
 }
 
-}  // namespace
-
-namespace {
-
 // Links are followed now: all workers of a generation are of one release, whatever a deploy does to them meanwhile.
 std::string directory_of(const Config& config) {
   std::error_code gone;
