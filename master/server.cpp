@@ -1,6 +1,5 @@
 #include "master/server.hpp"
 
-#include <strings.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 #include "master/server_core.hpp"
 #include "master/worker_command.hpp"
 #include "shm/shared_table.hpp"
+#include "shm/wire/characters.hpp"
 #include "version.hpp"
 
 namespace prefork {
@@ -26,7 +26,7 @@ constexpr Config::Milliseconds kMoldPatience{2'000};  // for what it runs at exi
 
 bool adds_field(const Config& config, std::string_view name) {
   return std::any_of(config.header.begin(), config.header.end(), [name](const std::string& field) {
-    return field.find(':') == name.size() && ::strncasecmp(field.data(), name.data(), name.size()) == 0;
+    return wire::same_name(std::string_view(field).substr(0, field.find(':')), name);
   });
 }
 
