@@ -1,7 +1,6 @@
 // The worked example of shm/wire/README.md, made anew by the shipped code and compared byte for byte with what the text shows.
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -14,7 +13,7 @@ namespace {
 
 // The bytes of the block that starts with ```NAME: after the offset, until three spaces.
 std::vector<std::byte> shown(const std::string& name) {
-  std::ifstream file(std::filesystem::path(__FILE__).parent_path() / "../../shm/wire/README.md");
+  std::ifstream file(PREFORK_WIRE_README);
   std::vector<std::byte> bytes;
   bool inside = false;
   for (std::string line; std::getline(file, line);) {
