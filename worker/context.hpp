@@ -57,7 +57,7 @@ class Context {
   // Says for whoever looks at the region that this is an orderly end. The parts stay: threads may still use them.
   void leave();
 
-  // Sends a descriptor to the master ahead of the File record that names its serial. False when the socket takes no more now.
+  // Sends a descriptor to the master ahead of the File or Socket record that names its serial. False when the socket takes no more now.
   [[nodiscard]] bool send_fd(int fd, std::uint32_t& serial);
 
  private:

@@ -113,20 +113,31 @@ Sent Exchange::send_body(std::span<const std::byte> body, bool end) {
   return push(step);
 }
 
-std::optional<Sent> Exchange::send_file(int fd, std::uint64_t offset, std::uint64_t length, bool end) {
+template <class Put>
+std::optional<Sent> Exchange::send_descriptor(int fd, Put&& put) {
   bool crossed = true;
   const auto sent = push([&] {
-    if (!crew_.outbox().has_room_for_file(id())) return false;
+    if (!crew_.outbox().has_room_for_descriptor(id())) return false;
     std::uint32_t serial = 0;
     crossed = context_.send_fd(fd, serial);
     if (!crossed) return true;
-    PREFORK_CHECK(crew_.outbox().try_file(id(), {offset, length, serial, 0}, end), "room that was seen stays");
-    ended_ = end;
+    PREFORK_CHECK(put(serial), "room that was seen stays");
     crew_.outbox().ring();
     return true;
   });
   if (!crossed) return std::nullopt;
   return sent;
+}
+
+std::optional<Sent> Exchange::send_file(int fd, std::uint64_t offset, std::uint64_t length, bool end) {
+  return send_descriptor(fd, [&](std::uint32_t serial) {
+    ended_ = end;
+    return crew_.outbox().try_file(id(), {offset, length, serial, 0}, end);
+  });
+}
+
+std::optional<Sent> Exchange::send_socket(int fd) {
+  return send_descriptor(fd, [&](std::uint32_t serial) { return crew_.outbox().try_socket(id(), {serial, 0}); });
 }
 
 void Exchange::abort() {

@@ -44,6 +44,8 @@ class Exchange {
   Sent send_body(std::span<const std::byte> body, bool end);
   // `length` bytes of the file from `offset`: the master sends them itself. Empty: the descriptor cannot cross, send bytes instead.
   std::optional<Sent> send_file(int fd, std::uint64_t offset, std::uint64_t length, bool end);
+  // The other end of `fd`, a stream socket, becomes the connection's if anything is written to it. Empty as above.
+  std::optional<Sent> send_socket(int fd);
   // The reply cannot be completed: before its head the client gets a 502, after it the connection is cut.
   void abort();
 
@@ -54,6 +56,9 @@ class Exchange {
  private:
   template <class Step>
   Sent push(Step&& step);
+  // Sends the descriptor, then the record that `put` makes with its serial.
+  template <class Put>
+  std::optional<Sent> send_descriptor(int fd, Put&& put);
 
   Context& context_;
   Crew& crew_;

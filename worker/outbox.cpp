@@ -154,6 +154,10 @@ bool Outbox::try_file(StreamId id, const wire::FileRecord& file, bool end) {
   return send(id, wire::Kind::File, end ? wire::kEnd : 0, &file, sizeof file);
 }
 
+bool Outbox::try_socket(StreamId id, const wire::SocketRecord& socket) {
+  return send(id, wire::Kind::Socket, 0, &socket, sizeof socket);
+}
+
 bool Outbox::try_message(StreamId id, std::span<const std::byte> bytes, bool text, std::size_t& taken) {
   taken = 0;
   const std::size_t length = std::min({bytes.size(), std::size_t{channel_.replies.max_payload()}, kPiece});

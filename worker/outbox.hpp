@@ -45,10 +45,13 @@ class Outbox {
                               std::size_t& taken);
   [[nodiscard]] bool try_abort(StreamId id);  // the reply is broken off: the connection will be cut
   [[nodiscard]] bool try_credit(StreamId id, std::uint64_t bytes);  // so many more request body bytes are welcome
-  // True: the try_file() that follows is not refused. A descriptor is sent only then, because the master takes descriptors in the order
+  // True: the try_file() or try_socket() that follows is not refused. A descriptor is sent only then, because the master takes descriptors in the order
   // of their records, and another stream's could come first while this one waits.
-  [[nodiscard]] bool has_room_for_file(StreamId id) { return claim(id, sizeof(wire::FileRecord)).data() != nullptr; }
+  [[nodiscard]] bool has_room_for_descriptor(StreamId id) {
+    return claim(id, std::max(sizeof(wire::FileRecord), sizeof(wire::SocketRecord))).data() != nullptr;
+  }
   [[nodiscard]] bool try_file(StreamId id, const wire::FileRecord& file, bool end);
+  [[nodiscard]] bool try_socket(StreamId id, const wire::SocketRecord& socket);
   // One piece of a WebSocket message: all of it when `taken` == size.
   [[nodiscard]] bool try_message(StreamId id, std::span<const std::byte> bytes, bool text, std::size_t& taken);
   [[nodiscard]] bool try_close(StreamId id, std::uint16_t code, std::string_view reason);

@@ -1,4 +1,4 @@
-// Descriptors that a worker sends beside its ring, each with the serial number that its File record names. Owned by a WorkerLink.
+// Descriptors that a worker sends beside its ring, each with the serial number that its File or Socket record names. Owned by a WorkerLink.
 // A descriptor crosses before its record is published and in the order of the records: it is here, or it was never sent. What was
 // sent for a record that never came (its request was cancelled) is closed when the next one is taken, or with the socket.
 #pragma once

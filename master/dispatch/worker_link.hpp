@@ -123,7 +123,7 @@ class WorkerLink {
   bool accept_credit(Slot& slot, const shm::Record& record);
   bool accept_reply(std::uint32_t index, const shm::Record& record, std::uint64_t now_ns);
   bool read_event(Slot& slot, const shm::Record& record, http::ReplyEvent& event);
-  bool take_file(http::ReplyEvent& event);
+  bool take_descriptor(std::uint32_t serial, bool (*is_right)(int), http::ReplyEvent& event);
   bool refuse(const char* why) {
     bad_ = why;
     return false;

@@ -30,6 +30,7 @@ void H1Exchange::reset_h1() {
   keep_alive = true;
   expects_continue = received = submitted = head_written = trailers_written = ended = cut = stalled = false;
   early_files.clear();
+  tunnel.reset();
   rate.stop();
   if (early.capacity() > 64 * 1024) {
     std::vector<char>().swap(early);
@@ -73,6 +74,8 @@ void Connection::on_readable() {
     case net::Io::Done:
       if (state_ == State::WebSocket) {
         websocket_->feed(std::span<char>(buffer).first(result.bytes));
+      } else if (state_ == State::Tunnel) {
+        tunnel().feed(std::span<const char>(buffer).first(result.bytes));
       } else {
         consume(std::span<const char>(buffer).first(result.bytes));
         submit_streamed();
@@ -113,6 +116,7 @@ void Connection::flush() {
 void Connection::update_interest() {
   if (state_ == State::Closed || !stream_) return;
   stream_->want(wants_input(), out_.blocked());
+  if (state_ == State::Tunnel) tunnel().want(out_.size() < site_.buffers.reply_memory);
 }
 
 bool Connection::wants_input() const {
@@ -122,6 +126,7 @@ bool Connection::wants_input() const {
     case State::Closed: return false;
     case State::Closing: return true;  // discarded: an error answer must not be lost to a reset
     case State::WebSocket: return websocket_->wants_input();
+    case State::Tunnel: return exchanges_.front()->tunnel->wants_input();
     case State::Open: break;
   }
   if (leftover_) return false;
@@ -214,6 +219,7 @@ void Connection::on_eof() {
     websocket_->on_eof();
     return close_now();
   }
+  if (state_ == State::Tunnel) return tunnel().client_ended();
   if (websocket_) {  // nobody waits for the handshake's answer any more
     if (exchanges_.size() <= 1) return close_now();
     drop_last();

@@ -4,7 +4,7 @@
 //
 //   Open ---client's EOF---> HalfClosed --last reply--> closed
 //     | \--no more requests--> Closing --all written--> Lingering --client's EOF or cap--> closed
-//     \--accepted handshake--> WebSocket
+//     \--accepted handshake--> WebSocket, or Tunnel where the application speaks it itself
 #pragma once
 
 #include <cstdint>
@@ -18,6 +18,7 @@
 #include "master/http/h1_writer.hpp"
 #include "master/http/out_queue.hpp"
 #include "master/http/site.hpp"
+#include "master/http/tunnel.hpp"
 #include "master/http/upload_rate.hpp"
 #include "master/http/websocket.hpp"
 #include "master/net/listener.hpp"
@@ -56,6 +57,7 @@ struct H1Exchange : Exchange {
   std::vector<char> early;
   std::vector<EarlyFile> early_files;
   UploadRate rate;
+  std::unique_ptr<Tunnel> tunnel;  // while its application may speak for itself
 
   bool handshake() const { return (request.head.flags & wire::kWebSocket) != 0; }
   void reset_h1();
@@ -96,7 +98,8 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
  private:
   friend class Site;
   friend class WebSocket;
-  enum class State : std::uint8_t { Open, HalfClosed, Closing, Lingering, WebSocket, Closed };
+  friend class Tunnel;
+  enum class State : std::uint8_t { Open, HalfClosed, Closing, Lingering, WebSocket, Tunnel, Closed };
 
   // reading (connection_read.cpp)
   void consume(std::span<const char> in);
@@ -110,7 +113,6 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   void refuse(Refusal refusal);
   bool answer_here();
   void complete_request_facts(H1Exchange& exchange);
-  bool read_upgrade(H1Exchange& exchange);
   void on_eof();
   void abandon_incomplete();
   void drop_last();
@@ -139,11 +141,8 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
                    std::string_view extra);
   void finish_own(H1Exchange& exchange, std::uint16_t status, bool keep_alive, std::span<const char> bytes);
   ReplyFacts reply_facts(const H1Exchange& exchange);
-  Head accept_websocket(H1Exchange& exchange, const ReplyEvent& event);
   void observe_head(H1Exchange& exchange, const ReplyEvent& event, ReplyFacts& facts, std::string& lines);
   Head refuse_head(H1Exchange& exchange, const ReplyEvent& event, const Refusal& refusal);
-  void put_raw(std::span<const char> bytes);
-  void websocket_over();
   void end_reply(H1Exchange& exchange, bool aborted);
   void write_error(H1Exchange& exchange, std::uint16_t status, const char* why);
   // InRing: the bytes outlive the call, until the batch ends. Otherwise they are gone with it.
@@ -161,6 +160,20 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   net::Spool::Limits spool_limits() const;
   bool is_front(const Exchange& exchange) const { return !exchanges_.empty() && exchanges_.front().get() == &exchange; }
   H1Exchange& as_h1(Exchange& exchange) { return static_cast<H1Exchange&>(exchange); }
+
+  // when it no longer speaks HTTP (connection_upgraded.cpp)
+  bool read_upgrade(H1Exchange& exchange);
+  Head accept_websocket(H1Exchange& exchange, const ReplyEvent& event);
+  bool on_websocket_reply(H1Exchange& exchange, const ReplyEvent& event);
+  void put_raw(std::span<const char> bytes);
+  bool offer_tunnel(H1Exchange& exchange, const ReplyEvent& event);
+  bool is_spoken_for(H1Exchange& exchange, const ReplyEvent& event);
+  bool relay(H1Exchange& exchange, std::span<const char> bytes);
+  bool enter_tunnel(H1Exchange& exchange, std::span<const char> first);
+  void on_tunnel_turn();
+  void on_tunnel_end(H1Exchange& exchange);
+  Tunnel& tunnel() { return *exchanges_.front()->tunnel; }
+  void conversation_over();
 
   // the end, and time
   void stop_reading_requests();

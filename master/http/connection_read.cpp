@@ -64,7 +64,8 @@ bool Connection::read_proxy(std::span<const char>& in) {
 bool Connection::step(std::span<const char>& in) {
   if (reading_ == nullptr) {
     if (in.empty() || last_request_) return false;  // behind the last request nothing is read as one
-    if (look_ahead_full() || websocket_) return false;
+    // What follows a handshake may be another protocol's.
+    if (look_ahead_full() || (!exchanges_.empty() && exchanges_.back()->handshake())) return false;
     exchanges_.push_back(site_.make_exchange(*this));
     reading_ = exchanges_.back().get();
     parser_.begin(reading_->request);
@@ -101,7 +102,7 @@ void Connection::on_head_done() {
   if (site_.observer != nullptr) {
     if (const Refusal refusal = site_.observer->on_head(exchange, peer_)) return refuse(refusal);
   }
-  if (parser_.upgrade() && site_.may_speak_websocket() && !read_upgrade(exchange)) return;
+  if (parser_.upgrade() && (site_.may_speak_websocket() || site_.may_tunnel()) && !read_upgrade(exchange)) return;
   exchange.request.finish();
   if (site_.observer != nullptr && site_.observer->answers() && answer_here()) return;
   if (!parser_.body_expected()) return;  // MessageDone follows at once
@@ -117,32 +118,6 @@ void Connection::on_head_done() {
 // whole then, and cross with their head.
 void Connection::submit_streamed() {
   if (reading_ != nullptr && !reading_->submitted && reading_->request.finished() && !collects()) submit_ready();
-}
-
-// A WebSocket handshake is judged before an application sees it. False: it was refused. Applications that cannot speak WebSocket
-// get the request as any other, and so does one of which nobody knows yet whether it can, when the handshake is not valid.
-bool Connection::read_upgrade(H1Exchange& exchange) {
-  std::vector<WsField> fields;
-  for (const auto& field : exchange.request.fields())
-    fields.push_back({exchange.request.name(field), exchange.request.text(field.value)});
-  const WsDeflateWishes wishes;
-  const auto& head = exchange.request.head;
-  WsRequest handshake = read_ws_request(exchange.request.text(head.method_name), head.http_version, fields,
-                                        site_.websocket.deflate ? &wishes : nullptr);
-  if (handshake.verdict != WsRequest::Verdict::Valid && site_.sync_workers()) return true;
-  switch (handshake.verdict) {
-    case WsRequest::Verdict::NotWebSocket: return true;
-    case WsRequest::Verdict::BadRequest: refuse({400, handshake.reason}); return false;
-    case WsRequest::Verdict::UpgradeRequired: refuse({426, handshake.reason}); return false;
-    case WsRequest::Verdict::Valid: break;
-  }
-  if (parser_.body_expected()) {
-    refuse({400, "A WebSocket handshake has no body"});
-    return false;
-  }
-  exchange.request.head.flags |= wire::kWebSocket;
-  websocket_ = std::make_unique<WebSocket>(*this, std::move(handshake));
-  return true;
 }
 
 // 100 Continue, when it is this request's turn to be answered (RFC 9110 10.1.1).

@@ -79,18 +79,11 @@ bool Connection::on_reply(Exchange& base, const ReplyEvent& event) {
   if (exchange.ended) return true;
   bool fine = true;
   bool answered = false;  // by ourselves: the exchange may be another request's already
+  if (state_ == State::WebSocket) return on_websocket_reply(exchange, event);
+  if (event.kind == wire::Kind::Socket) return offer_tunnel(exchange, event);
+  if (exchange.tunnel && is_spoken_for(exchange, event)) return true;
   replying_ = true;
   more_follows_ = !event.end && event.kind != wire::Kind::Interim;
-  if (state_ == State::WebSocket) {
-    more_follows_ = false;
-    fine = websocket_->on_reply(exchange, event);
-    replying_ = false;
-    if (event.end) exchange.ended = true;
-    if (broken_) on_gone();
-    if (state_ == State::WebSocket) give_credit();
-    if (state_ != State::Closed) after_write();
-    return fine;
-  }
   switch (event.kind) {
     case wire::Kind::Head: {
       const Head head = write_head(exchange, event);
@@ -102,7 +95,7 @@ bool Connection::on_reply(Exchange& base, const ReplyEvent& event) {
     case wire::Kind::Body: fine = write_body(exchange, event.bytes, event.end && !event.aborted); break;
     case wire::Kind::Trailers: fine = write_trailer_section(exchange, event); break;
     case wire::Kind::File:
-      answered = event.file_fd < 0 && exchange.head_written;
+      answered = !event.fd && exchange.head_written;
       if (answered) {
         give_up_file(exchange, event);
       } else {
@@ -205,39 +198,6 @@ Connection::Head Connection::refuse_head(H1Exchange& exchange, const ReplyEvent&
   return Head::Replaced;
 }
 
-Connection::Head Connection::accept_websocket(H1Exchange& exchange, const ReplyEvent& event) {
-  if (!is_front(exchange) || event.end) return Head::Senseless;
-  ReplyFacts facts = reply_facts(exchange);
-  std::string lines;
-  observe_head(exchange, event, facts, lines);
-  if (const Refusal refusal = websocket_->accept(exchange, event.head, facts))
-    return refuse_head(exchange, event, refusal);
-  state_ = State::WebSocket;
-  exchange.head_written = true;
-  exchange.status = 101;
-  head_due_ms_ = idle_due_ms_ = half_close_due_ms_ = 0;
-  if (leftover_) websocket_->feed(std::exchange(leftover_, nullptr)->rest());
-  return Head::Written;
-}
-
-void Connection::put_raw(std::span<const char> bytes) {
-  if (state_ == State::Closed) return;
-  const iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
-  if (!out_.write(*stream_, {&piece, 1}, {site_.buffers.reply_memory, 0})) broken_ = true;
-}
-
-// The closing handshake is done, or given up: what waits is sent, then the connection ends.
-void Connection::websocket_over() {
-  if (state_ != State::WebSocket) return;
-  state_ = State::Closing;
-  for (auto& exchange : exchanges_) {
-    if (!exchange->ended) site_.dispatcher.cancel(*exchange, wire::CancelReason::ClientGone);
-    if (site_.observer != nullptr) site_.observer->on_done(*exchange, peer_);
-    site_.recycle(std::move(exchange));
-  }
-  exchanges_.clear();
-}
-
 bool Connection::write_interim(H1Exchange& exchange, const ReplyEvent& event) {
   if (exchange.head_written || exchange.request.head.http_version == 10) return !exchange.head_written;
   std::vector<char> bytes;
@@ -269,8 +229,8 @@ bool Connection::write_trailer_section(H1Exchange& exchange, const ReplyEvent& e
 }
 
 bool Connection::write_file(H1Exchange& exchange, const ReplyEvent& event) {
-  shm::UniqueFd fd(event.file_fd);
   if (!exchange.head_written) return false;
+  shm::UniqueFd fd = std::move(event.fd);
   const auto framed = exchange.framer.put(event.file.length, event.end);
   exchange.body_bytes_sent += framed.take;
   more_follows_ = false;
@@ -330,14 +290,6 @@ void Connection::end_reply(H1Exchange& exchange, bool aborted) {
   if (is_front(exchange)) finish_front();
 }
 
-// A WebSocket would keep the worker for as long as the client likes: its client comes again, and gets a new one.
-void Connection::on_worker_retired(Exchange&) {
-  if (state_ != State::WebSocket) return;
-  websocket_->close(ws_code::kRestart, {});
-  if (broken_) on_gone();
-  if (state_ != State::Closed) after_write();
-}
-
 void Connection::on_failure(Exchange& base, std::uint16_t status, const char* why) {
   H1Exchange& exchange = as_h1(base);
   if (exchange.ended) return;
@@ -348,6 +300,7 @@ void Connection::on_failure(Exchange& base, std::uint16_t status, const char* wh
     websocket_->close(status == 503 ? ws_code::kRestart : ws_code::kInternalError, {});
     return after_write();
   }
+  if (state_ == State::Tunnel) return on_tunnel_end(exchange);
   if (paged && !exchange.head_written) {
     exchange.stage = Stage::Done;
     write_whole(exchange, status, "text/html; charset=utf-8", site_.failure_page(exchange),

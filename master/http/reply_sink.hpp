@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 
+#include "shm/fd.hpp"
 #include "shm/wire/frame.hpp"
 #include "shm/wire/reply_head.hpp"
 
@@ -23,7 +24,7 @@ struct ReplyEvent {
   std::span<const std::byte> bytes;  // of Body (a Head's inline body is in `head`), Message, or a Close's reason
   wire::CloseRecord close;
   wire::FileRecord file;
-  int file_fd = -1;  // of File; the receiver takes it over. -1: none was free for it, there is no file to send
+  mutable shm::UniqueFd fd;  // of File and Socket; the receiver may take it. Empty: none was free for it
 };
 
 class ReplySink {

@@ -98,6 +98,7 @@ struct Site {
   bool draining = false;    // replies announce the end of their connection
   // A client may be there before the first worker has said what it is.
   bool may_speak_websocket() const { return !dispatcher.interface_known() || !sync_workers(); }
+  bool may_tunnel() const { return dispatcher.interface_known() && dispatcher.interface() == wire::Interface::Wsgi; }
   bool sync_workers() const { return !dispatcher.interface_known() || dispatcher.interface() != wire::Interface::Asgi; }
   Observer* observer = nullptr;
   ProxyMode proxy_protocol = ProxyMode::Off;  // connections may start with a PROXY header

@@ -135,7 +135,7 @@ void WebSocket::flush() {
     out_.clear();
     if (out_.capacity() > 64 * 1024) std::vector<char>().swap(out_);
   }
-  if (over_ || session_->state() == WsSession::State::Closed) connection_.websocket_over();
+  if (over_ || session_->state() == WsSession::State::Closed) connection_.conversation_over();
 }
 
 }  // namespace prefork::http

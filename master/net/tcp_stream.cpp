@@ -61,8 +61,9 @@ void TcpStream::on_urgent() {
   if (error != 0) events_.on_reset();
 }
 
+// MSG_DONTWAIT: a socket that a worker has sent may be made to wait by it at any time.
 IoResult TcpStream::read(std::span<char> into) {
-  const ssize_t got = ::recv(fd_, into.data(), into.size(), 0);
+  const ssize_t got = ::recv(fd_, into.data(), into.size(), MSG_DONTWAIT);
   if (got > 0) return {Io::Done, static_cast<std::size_t>(got)};
   if (got == 0) return {Io::Eof, 0};
   return failure();
@@ -71,12 +72,12 @@ IoResult TcpStream::read(std::span<char> into) {
 IoResult TcpStream::write(std::span<const iovec> pieces) {
   ssize_t sent = 0;
   if (pieces.size() == 1) {
-    sent = ::send(fd_, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
+    sent = ::send(fd_, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
   } else {
     msghdr message{};
     message.msg_iov = const_cast<iovec*>(pieces.data());
     message.msg_iovlen = pieces.size();
-    sent = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
+    sent = ::sendmsg(fd_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
   }
   if (sent < 0) return failure();
   return {Io::Done, static_cast<std::size_t>(sent)};

@@ -10,7 +10,7 @@
 
 namespace prefork::wire {
 
-inline constexpr std::uint32_t kWireVersion = 1;
+inline constexpr std::uint32_t kWireVersion = 2;
 
 enum class Kind : std::uint16_t {
   Padding = 0,  // the ring's own
@@ -28,6 +28,8 @@ enum class Kind : std::uint16_t {
   Drain = 11,    // master to worker: finish what is started, then exit
   Retire =
       12,  // worker to master: asks to be replaced, because somebody has told it to go (max-requests and the like are the master's)
+  Socket =
+      13,  // worker to master: SocketRecord: the stream socket sent over the side socket is the connection's other end, if the application uses it
   kCount
 };
 
@@ -83,6 +85,11 @@ struct CloseRecord {
 struct FileRecord {
   std::uint64_t offset = 0;
   std::uint64_t length = 0;
+  std::uint32_t serial = 0;  // of the descriptor on the side socket
+  std::uint32_t reserved = 0;
+};
+
+struct SocketRecord {
   std::uint32_t serial = 0;  // of the descriptor on the side socket
   std::uint32_t reserved = 0;
 };

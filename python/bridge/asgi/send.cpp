@@ -258,7 +258,7 @@ ResponseWriter::Flushed ResponseWriter::flush(Loop& loop, worker::StreamId id, s
   body_.reset();
   if (file_left_) {
     const bool end = complete_ && !trailers_due_;
-    if (!outbox.has_room_for_file(id)) return Flushed::NoRoom;
+    if (!outbox.has_room_for_descriptor(id)) return Flushed::NoRoom;
     std::uint32_t serial = 0;
     if (!loop.context().send_fd(file_.get(), serial)) return Flushed::NoDescriptor;
     if (!outbox.try_file(id, {file_offset_, file_length_, serial, 0}, end)) return Flushed::NoRoom;

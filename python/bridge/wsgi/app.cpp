@@ -5,6 +5,7 @@
 #include "python/bridge/forked.hpp"
 #include "python/bridge/wsgi/errors.hpp"
 #include "python/bridge/wsgi/file_wrapper.hpp"
+#include "python/bridge/wsgi/raw_socket.hpp"
 
 namespace prefork::bridge::wsgi {
 namespace {
@@ -42,13 +43,23 @@ void App::call(worker::Exchange& exchange, Kit& kit) {
     if (mismatch) return refuse_request(exchange, "The path does not begin with SCRIPT_NAME");
     return fail_request(exchange, "Error handling request");
   }
+  RawSocket socket;
+  if ((exchange.request().head().flags & wire::kWebSocket) != 0) socket.offer(exchange, environ.get());
   PyObject* const arguments[] = {nullptr, environ.get(), kit.handles.start_response()};
   const PyRef result =
       PyRef::steal(PyObject_Vectorcall(application_.get(), arguments + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
   stay_in_worker();
   environ.reset();  // the application's references decide how long it lives
-  if (!result) return fail_reply(kit.handles.response);
-  answer(kit.handles.response, result.get());
+  Response& response = kit.handles.response;
+  if (result) {
+    answer(response, result.get());
+  } else if (socket.offered() && !response.started() && PyErr_ExceptionMatches(PyExc_StopIteration) != 0) {
+    PyErr_Clear();  // how an application tells gunicorn that it has spoken for itself
+    exchange.abort();
+  } else {
+    fail_reply(response);
+  }
+  socket.close();
 }
 
 void App::answer(Response& response, PyObject* result) {

@@ -154,15 +154,23 @@ class Worker {
 
   // A piece of a body out of a file, or of whatever else the descriptor is.
   bool file(const Record& to, int fd, std::uint64_t length, std::uint16_t flags = wire::kEnd) {
-    const std::uint32_t serial = ++last_serial_;
-    const std::string_view number(reinterpret_cast<const char*>(&serial), sizeof serial);
-    const wire::FileRecord record{0, length, serial, 0};
-    return shm::send_packet(side_.worker.get(), number, {&fd, 1}) &&
-           send(wire::Kind::File, flags, to.slot, to.generation,
-                {reinterpret_cast<const char*>(&record), sizeof record});
+    const wire::FileRecord record{0, length, ++last_serial_, 0};
+    return post(fd) && send(wire::Kind::File, flags, to.slot, to.generation,
+                            {reinterpret_cast<const char*>(&record), sizeof record});
+  }
+  // The other end of a connection, or whatever else the descriptor is.
+  bool socket(const Record& to, int fd) {
+    const wire::SocketRecord record{++last_serial_, 0};
+    return post(fd) &&
+           send(wire::Kind::Socket, 0, to.slot, to.generation, {reinterpret_cast<const char*>(&record), sizeof record});
   }
 
  private:
+  // The descriptor under the serial that was given last.
+  bool post(int fd) {
+    const std::string_view number(reinterpret_cast<const char*>(&last_serial_), sizeof last_serial_);
+    return shm::send_packet(side_.worker.get(), number, {&fd, 1});
+  }
   struct Side {
     Side() {
       std::array<int, 2> ends{};

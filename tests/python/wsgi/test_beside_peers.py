@@ -29,7 +29,7 @@ PEERS = {
     "gunicorn": {
         **ALWAYS,
         "REQUEST_URI": "what uWSGI and Apache call RAW_URI; gunicorn has RAW_URI alone, prefork both",
-        "gunicorn.socket": "a worker of prefork has no socket to give away",
+        "gunicorn.socket": "only a WebSocket handshake has one: the connection is the master's",
     },
     "waitress": {
         **ALWAYS,
