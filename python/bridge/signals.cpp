@@ -83,6 +83,12 @@ void use_large_signal_stack() {
   ::sigaltstack(&stack, nullptr);  // lives as long as the process
 }
 
+void run_exit_functions() {
+  const PyRef module = PyRef::steal(PyImport_ImportModule("atexit"));
+  if (!module || !PyRef::steal(PyObject_CallMethod(module.get(), "_run_exitfuncs", nullptr))) PyErr_Clear();
+  flush_streams();
+}
+
 PyObject* on_nothing(PyObject*, PyObject*) { Py_RETURN_NONE; }
 
 // What Python calls for a signal; empty with the error set.
@@ -167,11 +173,17 @@ void use_hooks(Hooks& worker_hooks) {
 void on_stop(std::function<void()> function) { stop = std::move(function); }
 
 void end_unserved() {
-  const PyRef module = PyRef::steal(PyImport_ImportModule("atexit"));
-  if (!module || !PyRef::steal(PyObject_CallMethod(module.get(), "_run_exitfuncs", nullptr))) PyErr_Clear();
-  flush_streams();
+  run_exit_functions();
   die_of(SIGTERM);
   ::_exit(0);  // it is blocked
+}
+
+void end_beside_threads(int status) {
+  const PyRef threading = PyRef::steal(PyImport_ImportModule("threading"));
+  if (!threading || !PyRef::steal(PyObject_CallMethod(threading.get(), "_shutdown", nullptr)))
+    log_error("Exception at the end of the worker");
+  run_exit_functions();
+  ::_exit(status);
 }
 
 bool drop_exit(bool told) {

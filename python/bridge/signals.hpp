@@ -28,6 +28,11 @@ void on_stop(std::function<void()> function);
 // nobody is to blame.
 [[noreturn]] void end_unserved();
 
+// The worker is over, but threads of its own still run Python and nobody waits for them any more: waits for those that Python would wait
+// for, runs what is registered with atexit and ends the process, with the interpreter up. Taken down under them it would take them down
+// too: before 3.14 CPython unwinds the stack of a thread that comes for the GIL then, and what lies on it is let go without the GIL.
+[[noreturn]] void end_beside_threads(int status);
+
 // The main thread must unwind: QUIT has come.
 bool quitting();
 

@@ -23,6 +23,8 @@ namespace {
 
 using Ended = worker::SyncRunner::Ended;
 
+bool left = false;  // see threads_left()
+
 // What the threads share; lives on the main thread's stack, which outlives them.
 struct Serving {
   worker::SyncRunner runner;
@@ -129,6 +131,7 @@ int watch_threads(worker::Context& context, Serving& serving, unsigned threads) 
     }
     log_error("Exception in a signal handler");
   }
+  left = false;
   return serving.broken.load(std::memory_order_relaxed) ? broken_channel(context) : kExitOk;
 }
 
@@ -151,6 +154,7 @@ void run_stop_hooks() {
 
 int serve_until_told(Startup& startup, Serving& serving, unsigned threads) {
   if (threads == 1) return serve_here(serving);
+  left = true;  // until the last has ended
   for (unsigned i = 1; i <= threads; ++i) {
     if (start_thread(kServeThread, &serving, i)) continue;
     if (drop_exit(quitting())) return kExitOk;
@@ -161,6 +165,8 @@ int serve_until_told(Startup& startup, Serving& serving, unsigned threads) {
 }
 
 }  // namespace
+
+bool threads_left() { return left; }
 
 unsigned threads_of(const worker::Context& context) {
   return static_cast<unsigned>(std::max(1L, context.settings().number("threads", 1)));

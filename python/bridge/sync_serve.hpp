@@ -16,4 +16,7 @@ unsigned threads_of(const worker::Context& context);
 int serve_threads(Startup& startup, wire::Interface interface, unsigned threads,
                   std::unique_ptr<worker::Application> application);
 
+// Whether some of its threads still serve after that, or end just now: told to QUIT, or robbed of its channel, a worker waits for none.
+bool threads_left();
+
 }  // namespace prefork::bridge

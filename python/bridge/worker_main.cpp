@@ -22,6 +22,7 @@
 #include "python/bridge/mold.hpp"
 #include "python/bridge/shared.hpp"
 #include "python/bridge/signals.hpp"
+#include "python/bridge/sync_serve.hpp"
 #include "shm/heap.hpp"
 #include "worker/privileges.hpp"
 
@@ -221,6 +222,7 @@ int run_worker(const worker::Attachment& attachment, const wire::Settings& setti
     const int status = attachment.is_mold() ? fork_and_serve(attachment, settings, context) : boot_and_serve(*context);
     hold_signals();
     if (context) context->leave();
+    if (threads_left()) end_beside_threads(status);
     return status;
   } catch (const std::exception& error) {
     leave_failure(error.what());

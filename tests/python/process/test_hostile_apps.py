@@ -57,6 +57,35 @@ def test_a_worker_without_its_descriptors_serves_or_is_replaced(serve, app, opti
         assert server.get("/").status == 200
 
 
+def test_threads_that_run_when_the_descriptors_go_end_with_a_502(serve, tmp_path):
+    """The process ends under them: they neither answer for themselves nor see the interpreter go."""
+    (tmp_path / "closing.py").write_text(
+        "import os, time\n"
+        "def application(environ, start_response):\n"
+        "    if environ['PATH_INFO'] == '/close':\n"
+        "        for number in [entry.name for entry in os.scandir('/proc/self/fd') if 'eventfd' in os.readlink(entry)]:\n"
+        "            os.close(int(number))\n"
+        "    if environ['PATH_INFO'] == '/nap':\n"
+        "        open('napping', 'w').close()\n"
+        "    while environ['PATH_INFO'] != '/':\n"
+        "        time.sleep(0.0001)\n"
+        "    start_response('200 OK', [])\n"
+        "    return [b'ok']\n"
+    )
+    server = serve("closing:application", "--threads", "4", cwd=tmp_path)
+    server.expect(r"\[CRITICAL\] The application has closed the worker's own descriptors: the worker exits")
+    server.expect(r"\[ERROR\] Error handling request GET /(close|nap) [^\n]*: the worker died while it ran this request")
+    server.expect(r"\[ERROR\] Worker \(pid:\d+\) exited with code 3")
+    for _ in range(3):
+        with server.connect() as client:
+            client.sendall(b"GET /nap HTTP/1.1\r\nHost: x\r\n\r\n")
+            until((tmp_path / "napping").exists, "its start")
+            (tmp_path / "napping").unlink()
+            assert server.get("/close").status == 502
+            assert client.recv(100).startswith(b"HTTP/1.1 502")
+        assert server.get("/").status == 200
+
+
 def test_what_is_closed_low_is_not_written_to(serve, tmp_path):
     """The next file that an application opens has a number that was closed: nothing of ours may land in it."""
     (tmp_path / "closing.py").write_text(

@@ -242,6 +242,35 @@ def test_a_stop_at_once_under_load_ends_in_good_order(serve, app, numbers):
         load_generator.finish(load)
 
 
+NAPPING = """
+import atexit, time
+
+atexit.register(lambda: print("atexit has run", flush=True))
+
+def application(environ, start_response):
+    while environ["PATH_INFO"] == "/naps":
+        time.sleep(0.0001)
+    start_response("200 OK", [])
+    return [b"ok"]
+"""
+
+
+def test_threads_that_run_when_it_stops_at_once_lose_no_interpreter(serve, tmp_path):
+    (tmp_path / "napping.py").write_text(NAPPING)
+    for _ in range(5):
+        server = serve("napping:application", "--threads", "4", cwd=tmp_path)
+        server.tolerate(r"\[(WARNING|ERROR)\] (Requests are broken off|Error handling request GET /naps|Worker \(pid:\d+\) exited with code 0)")
+        clients = [server.connect() for _ in range(3)]
+        for client in clients:
+            client.sendall(b"GET /naps HTTP/1.1\r\nHost: x\r\n\r\n")
+        until(lambda server=server: b'"in_flight":3' in _status(server), "their start")
+        server.signal(signal.SIGINT)
+        assert server.wait() == 0
+        server.logged("atexit has run")
+        for client in clients:
+            client.close()
+
+
 def _catches(pid, number):
     status = open(f"/proc/{pid}/status").read()
     return int(status.split("SigCgt:")[1].split()[0], 16) >> (number - 1) & 1
