@@ -109,6 +109,28 @@ def test_workers_of_a_mold_share_them_too(serve, app):
     assert sorted(place for _, _, place in starts) == ["1", "2", "3"] and {int(pid) for _, pid, _ in starts} >= pids
 
 
+def test_a_thread_that_sets_a_value_while_its_worker_ends_does_not_abort_it(serve, tmp_path):
+    (tmp_path / "background.py").write_text(
+        "import threading\n"
+        "from prefork import shared\n"
+        "value = shared.value('busy')\n"
+        "def set_for_ever():\n"
+        "    while True:\n"
+        "        value.set(b'busy')\n"
+        "threading.Thread(target=set_for_ever, daemon=True).start()\n"
+        "def application(environ, start_response):\n"
+        "    start_response('200 OK', [])\n"
+        "    return [b'ok']\n"
+    )
+    server = serve("background:application", workers=2, cwd=tmp_path)
+    for _ in range(3):
+        old = set(server.workers())
+        server.reload()
+        until(lambda old=old: not old & set(server.workers()), "the end of the old workers")
+    assert server.stop() == 0
+    assert "terminate called" not in server.log()
+
+
 def test_without_memory_they_are_the_worker_s_own(serve):
     server = serve("shared_apps:app", "--shared-memory", "0")
     assert [number(server, "/add/3") for _ in range(3)] == [3, 6, 9]
