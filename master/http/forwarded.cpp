@@ -109,9 +109,9 @@ void walk_x_forwarded_for(const FieldList& fields, ClientWalk& walk) {
 
 bool means_https(const ForwardedPolicy& policy, const ForwardedPolicy::SchemeField& scheme, std::string_view value,
                  unsigned place) {
-  if (!policy.apply || scheme.id != wire::Name::XForwardedProto) return value == scheme.value;
-  const std::string_view said = pick(value, place);
-  return said == scheme.value || (scheme.value == "https" && said == "wss");
+  if (scheme.id != wire::Name::XForwardedProto) return value == scheme.value;
+  const std::string_view said = policy.apply ? pick(value, place) : value;
+  return said == scheme.value || (scheme.value == "https" && said == "wss");  // what Traefik says of a WebSocket
 }
 
 // Whether a secure scheme field came; a contradiction is refused.

@@ -96,6 +96,8 @@ TEST(Forwarded, SchemeByTrustAndHeader) {
        nullptr,
        400},
       {"the same twice", {"*"}, kStranger, {{"X-Forwarded-Proto", "https"}, {"X-Forwarded-Proto", "https"}}, "https"},
+      {"of a WebSocket", {"*"}, kStranger, {{"X-Forwarded-Proto", "wss"}}, "https"},
+      {"of a WebSocket without TLS", {"*"}, kStranger, {{"X-Forwarded-Proto", "ws"}}, "http"},
       {"a list is not the value", {"*"}, kStranger, {{"X-Forwarded-Proto", "https, https"}}, "http"},
       {"underscore is another name", {"*"}, kStranger, {{"X_Forwarded_Proto", "https"}}, ""},
       {"Forwarded says nothing by default", {"*"}, kStranger, {{"Forwarded", "for=1.2.3.4;proto=https"}}, ""},
