@@ -113,6 +113,7 @@ void H1Parser::start_head() {
   state_ = State::Method;
   facts_ = {};
   line_done_ = after_cr_ = false;
+  lines_ = 0;
   body_ = Body::None;
   keep_alive_ = upgrade_ = expects_continue_ = false;
   body_received_ = 0;
@@ -170,6 +171,7 @@ Feed H1Parser::first_fault(std::span<const char> given) {
   head.target = {};
   facts_ = {};
   line_done_ = after_cr_ = false;
+  lines_ = 0;
   const Refusal found = std::exchange(refusal_, Refusal{});
   state_ = State::Head;
   start_llhttp();
@@ -309,10 +311,13 @@ Refusal H1Parser::unfold(wire::Field& field) {
   return {};
 }
 
-// While it allows folding, llhttp takes a bare LF for a line end and any byte in a value. Not so here.
+// While it allows folding, llhttp takes a bare LF for a line end and any byte in a value, and skips blanks behind the request line,
+// where nothing can be continued: others ignore such a line (RFC 9112 2.2), and would not see the field or the end that it holds.
 bool H1Parser::clean_lines(std::span<const char> bytes) {
   if (!limits_.permit_obsolete_folding) return true;
   for (const char c : bytes) {
+    if (lines_ == 1 && is_blank(c)) return fail({400, "Blank in front of the first header field"});
+    if (lines_ == 1 || (lines_ == 0 && c == '\n')) ++lines_;
     if (after_cr_ != (c == '\n')) return fail({400, "Line ends without CRLF"});
     after_cr_ = c == '\r';
     if (!after_cr_ && c != '\n' && !is_value_char(c)) return fail({400, "Header field has an invalid character"});

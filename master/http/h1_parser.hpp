@@ -116,6 +116,7 @@ class H1Parser {
   std::uint8_t leading_ = 0;  // bytes seen of the empty line that may come first
   bool line_done_ = false;    // the version of the request line was reached
   bool after_cr_ = false;     // clean_lines: the last byte was one
+  std::uint8_t lines_ = 0;    // clean_lines: 0 in the request line, 1 at the first byte behind it, 2 later
   bool keep_alive_ = false;
   bool upgrade_ = false;
   bool expects_continue_ = false;

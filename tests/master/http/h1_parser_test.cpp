@@ -376,6 +376,19 @@ TEST(H1Parser, JoinsFoldedLinesOnlyWhenAllowed) {
   }
 }
 
+// RFC 9112 2.2: there is nothing yet that the line could continue, and a proxy in front may have ignored it.
+TEST(H1Parser, ABlankBehindTheRequestLineIsNoFoldingAndNoField) {
+  Limits limits;
+  limits.permit_obsolete_folding = true;
+  for (const char* fields :
+       {" X-A: 1\r\n", "\tX-A: 1\r\n", " Transfer-Encoding: chunked\r\n", " \r\nX-A: 1\r\n", "\t\r\n"}) {
+    const std::string head = std::string("GET / HTTP/1.0\r\n") + fields + "\r\n";
+    EXPECT_EQ(outcome_of(head, limits).status, 400) << fields;
+    EXPECT_EQ(outcome_of(head).status, 400) << fields;
+  }
+  EXPECT_EQ(only("GET / HTTP/1.0\r\n\r\n", limits).fields.size(), 0u);
+}
+
 // RFC 9112 8: what was cut is not a message.
 TEST(H1Parser, ACutMessageIsNeverComplete) {
   for (const std::string& whole :
