@@ -121,8 +121,9 @@ class Fields {
 
 Kind kind_named(const std::string& name) {
   static const std::map<std::string, Kind> kKinds = {
-      {"none", Kind::None}, {"bool", Kind::Bool}, {"int", Kind::Int}, {"float", Kind::Float},
-      {"text", Kind::Text}, {"list", Kind::List}, {"map", Kind::Map}, {"callable", Kind::Callable}};
+      {"none", Kind::None},   {"bool", Kind::Bool}, {"int", Kind::Int},
+      {"float", Kind::Float}, {"text", Kind::Text}, {"list", Kind::List},
+      {"mixed", Kind::Mixed}, {"map", Kind::Map},   {"callable", Kind::Callable}};
   const auto found = kKinds.find(name);
   return found == kKinds.end() ? Kind::Other : found->second;
 }
@@ -134,6 +135,13 @@ std::string nearest_setting(const std::string& name, Kind kind) {
     for (const Setting& setting : section.settings)
       if ((setting.shape == Shape::Callable) == (kind == Kind::Callable)) names.emplace_back(setting.name);
   return nearest_name(name, names);
+}
+
+// Where a text is a function's name, which is looked for.
+std::string hook_names() {
+  std::string names;
+  for (const Setting& hook : hook_settings()) names.append(names.empty() ? "" : ",").append(hook.name);
+  return names;
 }
 
 // A file written for gunicorn may use names that only prefork knows: env = os.environ, from shop import app.
@@ -251,8 +259,9 @@ ConfigFile read_config_file(const std::string& location, const std::string& dire
                           ": cannot be read, the Python package of prefork is missing; set PREFORK_PYTHON_DIR to the "
                           "directory that holds it",
                       1);
-  const HelperOutput output = run_helper({python, package + "/prefork/config.py", file.kind, file.path, directory},
-                                         environment, file.shown, stop);
+  const HelperOutput output =
+      run_helper({python, package + "/prefork/config.py", file.kind, file.path, directory, hook_names()}, environment,
+                 file.shown, stop);
   take_output(file, output, python);
   return file;
 }

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "master/config_sources.hpp"
+#include "master/http/characters.hpp"
 
 namespace prefork {
 namespace {
@@ -17,8 +18,10 @@ bool asks_for_nothing(const Setting& setting, const SettingValue& value) {
   if (value.kind == Kind::List) {
     for (const std::string& item : value.items) text += (text.empty() ? "" : ",") + item;
   }
+  text = http::lowered(text);
   const auto inert = split_words(setting.inert, '|');
-  return text.empty() || std::find(inert.begin(), inert.end(), text) != inert.end();
+  return text.empty() || std::any_of(inert.begin(), inert.end(),
+                                     [&text](const std::string& word) { return http::lowered(word) == text; });
 }
 
 std::string place(const Assignment& assignment) { return place_of(assignment.origin, assignment.setting->name); }
@@ -34,13 +37,9 @@ class Loader {
 
   CommandLine load() {
     ParsedArguments typed = parse_arguments(line_.arguments, "");
-    if (typed.help || typed.version || typed.settings_reference) {
-      line_.action = typed.help      ? CommandLine::Action::Help
-                     : typed.version ? CommandLine::Action::Version
-                                     : CommandLine::Action::SettingsReference;
-      return std::move(line_);
-    }
+    if (answers_at_once(typed)) return std::move(line_);
     ParsedArguments preset = parse_preset();
+    if (answers_at_once(preset)) return std::move(line_);
     const std::vector<Assignment> variables = prefork_variables(line_.environment, line_.notices);
     apply(platform_variables(line_.environment));
     read_file(typed, preset, variables);
@@ -56,6 +55,14 @@ class Loader {
   }
 
  private:
+  bool answers_at_once(const ParsedArguments& parsed) {
+    if (!parsed.help && !parsed.version && !parsed.settings_reference) return false;
+    line_.action = parsed.help      ? CommandLine::Action::Help
+                   : parsed.version ? CommandLine::Action::Version
+                                    : CommandLine::Action::SettingsReference;
+    return true;
+  }
+
   ParsedArguments parse_preset() {
     const auto found = line_.environment.find("GUNICORN_CMD_ARGS");
     if (found == line_.environment.end()) return {};
@@ -127,12 +134,14 @@ class Loader {
   void add_hook(const Assignment& assignment) {
     const Kind kind = assignment.value.kind;
     if (kind == Kind::None) return;
-    if (kind != Kind::Callable && kind != Kind::Text) {
+    // One that is given by name was looked for where the file was read.
+    if (kind != Kind::Callable) {
       throw ConfigError(place(assignment) + ": " + python_literal(assignment.value) +
-                            " given; allowed: a function, or its name as 'module.function'",
+                            " given; allowed: a function, or its name as 'module.function'" +
+                            (assignment.origin.starts_with("PREFORK_") ? ", in the configuration file" : ""),
                         exit_code_of(assignment.origin));
     }
-    if (kind == Kind::Callable) check_signature(assignment);
+    check_signature(assignment);
     line_.config.hooks.emplace_back(assignment.setting->name);
     line_.origins[assignment.setting->name] = assignment.origin;
   }

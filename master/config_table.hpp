@@ -33,6 +33,7 @@ enum class Shape : std::uint8_t {
   Flag,       // without a field: a switch
   Callable,   // without a field: a hook function in the configuration file
   Class,      // a text that may be given as the class that it names
+  Owner,      // a text that may be given as a number: a user or a group
   Json,       // a dict that is kept as JSON text
 };
 

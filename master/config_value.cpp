@@ -176,10 +176,11 @@ class Assigner {
     }
     const bool named_class = setting_.shape == Shape::Class && value_.kind == Kind::Callable;
     if (!named_class && (!is_scalar() || value_.kind == Kind::Float)) return false;
-    // A number may name a user or a group; a True or False is a mistake except where the choices have an on and an off.
     std::string text = trimmed(value_.text);
     if (setting_.choices[0] != '\0' && !choose(text)) return false;
+    // True or False is a mistake except where the choices have an on and an off, and a number where it names nobody.
     if (value_.kind == Kind::Bool && setting_.choices[0] == '\0') return false;
+    if (value_.kind == Kind::Int && setting_.choices[0] == '\0' && setting_.shape != Shape::Owner) return false;
     if (setting_.check != nullptr && !text.empty() && !setting_.check(text)) return false;
     config_.*field = text;
     return true;
@@ -260,6 +261,10 @@ std::string range_text(const std::string& what, const Setting& setting) {
   return text;
 }
 
+bool is_huge(const std::string& number) {
+  return number.size() > 9 && number.find_first_not_of("0123456789 _+") == std::string::npos;
+}
+
 std::string joined_with_or(std::vector<std::string> words) {
   std::erase(words, "");  // nothing at all may be chosen, which goes without saying
   std::string text;
@@ -273,7 +278,11 @@ std::string joined_with_or(std::vector<std::string> words) {
 std::optional<std::string> assign_setting(Config& config, const Setting& setting, const SettingValue& value) {
   Assigner assigner(config, setting, value);
   if (std::visit(assigner, setting.field)) return std::nullopt;
-  return shown(assigner.wrong()) + " given; allowed: " + allowed_values(setting);
+  std::string text = shown(assigner.wrong()) + " given; allowed: " + allowed_values(setting);
+  // A limit of the computer's is worth a word only where it is met.
+  if (std::holds_alternative<int Config::*>(setting.field) && setting.max == INT64_MAX && is_huge(value.text))
+    text += " to " + std::to_string(std::numeric_limits<int>::max());
+  return text;
 }
 
 std::string allowed_values(const Setting& setting) {

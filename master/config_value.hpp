@@ -13,10 +13,12 @@
 namespace prefork {
 
 struct SettingValue {
-  enum class Kind { None, Bool, Int, Float, Text, List, Map, Callable, Other };
+  enum class Kind { None, Bool, Int, Float, Text, List, Mixed, Map, Callable, Other };
 
   Kind kind = Kind::None;
-  std::string text;                // None: ""; Bool: true, false; List and Map: unused; Callable and Other: what it is
+  // None: ""; Bool: true, false; List and Map: unused; Mixed: a list of more than texts, as Python prints it; Callable and
+  // Other: what it is.
+  std::string text;
   std::vector<std::string> items;  // List: the entries; Map: key, value, key, value ...
 
   [[nodiscard]] static SettingValue from_text(std::string text) { return {Kind::Text, std::move(text), {}}; }

@@ -24,6 +24,9 @@ import types
 
 MODULE = "__config__"
 
+_TEXTS = (str, bytes, os.PathLike)
+_HOOK = "a function, or its name as 'module.function'"
+
 
 def evaluate(kind, path, directory=""):
     """The namespace of the configuration file (kind "file") or module (kind "module"), evaluated in that directory."""
@@ -62,16 +65,19 @@ def _evaluate(kind, path):
 def load_hooks(kind, path, names, directory=""):
     """The hook functions of these names, by name. A hook may be written as "package.module.function"."""
     namespace = evaluate(kind, path, directory)
-    return {name: _imported(name, namespace[name]) for name in names}
+    return {name: _imported(namespace[name]) for name in names}
 
 
-def _imported(name, hook):
+def _imported(hook):
     if not isinstance(hook, str):
         return hook
     module, dot, attribute = hook.rpartition(".")
     if not dot:
-        raise TypeError(f"{name} = {hook!r} names no function; write module.function")
-    return getattr(importlib.import_module(module), attribute)
+        raise ImportError("no module is named")
+    function = getattr(importlib.import_module(module), attribute)
+    if not callable(function):
+        raise TypeError(f"it is an object of type {type(function).__qualname__}")
+    return function
 
 
 def lines_of(source):
@@ -114,11 +120,13 @@ def plain(value):
         return "int", str(int(value)), []
     if isinstance(value, float):
         return "float", repr(value), []
-    if isinstance(value, (str, bytes, os.PathLike)):
+    if isinstance(value, _TEXTS):
         return "text", os.fsdecode(value), []
     if isinstance(value, dict):
         return "map", _json(value), [text(part) for pair in value.items() for part in pair]
     if isinstance(value, (list, tuple, set, frozenset)):
+        if not all(isinstance(item, _TEXTS) for item in value):
+            return "mixed", repr(value), []
         return "list", "", [text(item) for item in value]
     if callable(value):
         return "callable", _name_of(value), list(map(str, argument_counts(value)))
@@ -150,7 +158,7 @@ def _binds(signature, count):
 
 
 def text(value):
-    return os.fsdecode(value) if isinstance(value, (str, bytes, os.PathLike)) else str(value)
+    return os.fsdecode(value) if isinstance(value, _TEXTS) else str(value)
 
 
 def _json(value):
@@ -174,13 +182,20 @@ def _lines(kind, path):
         return {}
 
 
-def _records(kind, path, namespace):
+def _records(kind, path, namespace, hooks):
     lines = _lines(kind, path)
     for name, value in list(namespace.items()):
         if name.startswith("_") or isinstance(value, types.ModuleType):
             continue
+        line = str(lines.get(name, 0))
+        if name in hooks and isinstance(value, str):
+            try:
+                value = _imported(value)
+            except Exception as error:
+                yield ["<error>", line, f"{name}: {value!r} given, which names no function ({type(error).__name__}: {error}); allowed: {_HOOK}", ""]
+                return
         type_name, content, items = plain(value)
-        yield [name, str(lines.get(name, 0)), type_name, content, str(len(items)), *items]
+        yield [name, line, type_name, content, str(len(items)), *items]
     yield ["<end>"]
 
 
@@ -213,7 +228,7 @@ def _encoded(text):
         return text.encode("utf-8", "backslashreplace")
 
 
-def _main(kind, path, directory):
+def _main(kind, path, directory, hooks):
     # What the file prints must not get among the data.
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -225,7 +240,7 @@ def _main(kind, path, directory):
     sys.argv = ["prefork"]
     records = []
     try:
-        records.extend(_records(kind, path, evaluate(kind, path)))
+        records.extend(_records(kind, path, evaluate(kind, path), hooks.split(",")))
     except BaseException as error:  # also sys.exit() in the file
         records.append(_failure(kind, path, error))
     for record in records:

@@ -101,6 +101,16 @@ TEST(ConfigValue, ListsComeFromTextsAndLists) {
   EXPECT_EQ(with("raw_env", {Kind::None, "", {}}).raw_env, Strings{});
   EXPECT_EQ(problem_of("raw_env", SettingValue::from_list({"A=1", "B"})), "'B' given; allowed: KEY=VALUE");
   EXPECT_NE(problem_of("bind", {Kind::Int, "8000", {}}), "");
+  const auto problem = problem_of("raw_env", {Kind::Mixed, "('A=1', 2)", {}});
+  EXPECT_EQ(problem, "('A=1', 2) given; allowed: KEY=VALUE");
+}
+
+TEST(ConfigValue, NumbersAreTextsOnlyWhereTheyNameSomebody) {
+  EXPECT_EQ(with("user", {Kind::Int, "33", {}}).user, "33");
+  EXPECT_EQ(with("group", {Kind::Int, "33", {}}).group, "33");
+  EXPECT_EQ(with("pidfile", "33").pidfile, "33");
+  EXPECT_EQ(problem_of("pidfile", {Kind::Int, "33", {}}), "33 given; allowed: a text");
+  EXPECT_NE(problem_of("statsd_host", {Kind::Int, "8125", {}}), "");
 }
 
 TEST(ConfigValue, NoneIsTheDefaultWhereGunicornAllowsIt) {

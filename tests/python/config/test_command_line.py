@@ -88,6 +88,18 @@ def test_errors_are_one_line_on_standard_error(folder):
     assert (status, errors) == (1, "prefork: GUNICORN_CMD_ARGS: a quote is not closed in '--name 'x'\n")
 
 
+@pytest.mark.parametrize(("flag", "start"), [("--version", "prefork "), ("-v", "prefork "), ("--help", "Usage: prefork "), ("--print-config=json", "{")])
+def test_the_variable_of_arguments_may_ask_for_an_answer(folder, flag, start):
+    outcome = folder.run(env={"GUNICORN_CMD_ARGS": flag})
+    assert (outcome.status, outcome.errors) == (0, "")
+    assert outcome.output.startswith(start)
+
+
+def test_a_hook_in_a_variable_is_sent_to_the_file(folder):
+    status, errors = folder.refusal("--print-config", env={"PREFORK_ON_EXIT": "os.getcwd"})
+    assert (status, errors) == (1, "prefork: PREFORK_ON_EXIT: 'os.getcwd' given; allowed: a function, or its name as 'module.function', in the configuration file\n")
+
+
 @pytest.mark.parametrize("name", ["PREFORK_QUEUE_SIZE", "PREFORK_KEEPALIVE", "PREFORK_LIMIT_CONCURRENCY"])
 def test_every_setting_is_a_variable(folder, name):
     setting = name.removeprefix("PREFORK_").lower()
