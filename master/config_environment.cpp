@@ -21,6 +21,18 @@ std::string variable_name(std::string_view setting) {
   return name;
 }
 
+bool is_flag(const std::string& name) {
+  const auto has = [&name](std::string_view flags) {
+    const auto all = split_words(flags, ',');
+    return std::find(all.begin(), all.end(), name) != all.end();
+  };
+  for (const SettingSection& section : setting_sections())
+    for (const Setting& setting : section.settings)
+      if (has(setting.flags) || has(setting.also)) return true;
+  return std::any_of(foreign_flags().begin(), foreign_flags().end(),
+                     [&has](const ForeignFlag& foreign) { return has(foreign.flags); });
+}
+
 // A list in one variable: commas between its entries, or line ends where entries may hold commas.
 SettingValue value_of(const Setting& setting, const std::string& text) {
   if (!is_list(setting) || setting.shape == Shape::CommaList) return SettingValue::from_text(text);
@@ -28,6 +40,20 @@ SettingValue value_of(const Setting& setting, const std::string& text) {
   std::vector<std::string> entries = split_words(text, by_lines ? '\n' : ',');
   std::erase(entries, "");
   return SettingValue::from_list(std::move(entries));
+}
+
+// UVICORN_PORT is --port to uvicorn, and GRANIAN_PORT to granian.
+void tell_foreign(const Environment& environment, std::vector<Notice>& notices) {
+  for (const std::string_view prefix : {"GRANIAN_", "UVICORN_"}) {
+    for (auto entry = environment.lower_bound(std::string(prefix));
+         entry != environment.end() && entry->first.starts_with(prefix); ++entry) {
+      std::string flag = "--" + http::lowered(entry->first.substr(prefix.size()));
+      std::replace(flag.begin(), flag.end(), '_', '-');
+      if (is_flag(flag))
+        notices.push_back({Notice::Level::Warning, entry->first + " is not read; give " + flag +
+                                                       " on the command line or in GUNICORN_CMD_ARGS"});
+    }
+  }
 }
 
 }  // namespace
@@ -93,6 +119,7 @@ std::vector<Assignment> prefork_variables(const Environment& environment, std::v
     notices.push_back(
         {Notice::Level::Warning, entry->first + " is no setting and is ignored; did you mean " + nearest + "?"});
   }
+  tell_foreign(environment, notices);
   return assignments;
 }
 

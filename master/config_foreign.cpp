@@ -1,4 +1,5 @@
 // Flags that people know from uvicorn and granian and that are more than another name of a setting.
+#include "master/config_check.hpp"
 #include "master/config_sources.hpp"
 
 namespace prefork {
@@ -30,6 +31,14 @@ std::string to_metrics_bind(const std::string&, Result& result) {
   return {};
 }
 
+// A name or an address without a port; "" is every address.
+bool is_host(std::string_view text) {
+  if (text.find(':') == std::string_view::npos) return text.empty() || parse_bind_address(text).has_value();
+  if (text.starts_with('[') && text.ends_with(']')) text = text.substr(1, text.size() - 2);
+  text = text.substr(0, text.find('%'));
+  return text.find('/') == std::string_view::npos && check::network(text);
+}
+
 std::string to_reload_excludes(const std::string& value, Result& result) {
   result.assignments.emplace_back("reload_excludes", value);
   return "the setting reload_excludes";
@@ -49,6 +58,8 @@ const ForeignFlag kForeignFlags[] = {
     {"--host", true, "uvicorn",
      [](const std::string& value, Result& result) -> std::string {
        result.host = value;
+       if (!is_host(value))
+         result.refusal = "'" + value + "' given; allowed: a host's name or address, without the port";
        return "first half of the setting bind";
      }},
     {"--port", true, "uvicorn",

@@ -9,6 +9,7 @@
 #include <CLI/CLI.hpp>
 
 #include "master/config_sources.hpp"
+#include "master/http/characters.hpp"
 
 namespace prefork {
 namespace {
@@ -167,15 +168,19 @@ class ArgumentParser {
            (target.setting != nullptr && is_switch(*target.setting));
   }
 
-  // The words that are taken for the value of a flag that may do without one; empty for any other flag.
-  static std::string_view optional_values(const Target& target) {
+  // The words (a|b) that are taken for the value of a flag that may do without one; empty for any other flag.
+  static std::string optional_values(const Target& target) {
     if (target.foreign != nullptr) return target.foreign->choices;
-    return target.setting != nullptr && target.setting->bare != nullptr ? target.setting->choices : "";
+    if (target.setting == nullptr || target.setting->bare == nullptr) return {};
+    std::string words = target.setting->choices;
+    for (const std::string& synonym : split_words(target.setting->synonyms, '|'))
+      words.append("|").append(synonym, 0, synonym.find('='));
+    return words;
   }
 
   void take(const Flag& flag, std::optional<std::string> value) {
     const Setting* setting = flag.target.setting;
-    const std::string_view choices = optional_values(flag.target);
+    const std::string choices = optional_values(flag.target);
     const bool optional = !choices.empty();
     const bool switches = takes_no_value(flag);
     const bool takes_bool = switches && setting != nullptr && !flag.negates;
@@ -183,7 +188,7 @@ class ArgumentParser {
       throw ConfigError(origin_prefix_ + flag.name + ": '" + *value + "' given; it takes no value", 2);
     if (!value && is_long(flag.name) && (optional || takes_bool)) {
       // The next word is the value only when it cannot be anything else.
-      if (at_ + 1 < words_->size() && has(optional ? choices : "true|false", (*words_)[at_ + 1]))
+      if (at_ + 1 < words_->size() && has(optional ? choices : "true|false", http::lowered((*words_)[at_ + 1])))
         value = (*words_)[++at_];
     }
     if (!value && optional) value = setting != nullptr ? setting->bare : "";

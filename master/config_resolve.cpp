@@ -11,6 +11,7 @@
 #include <stdexcept>
 
 #include "master/config_sources.hpp"
+#include "master/http/characters.hpp"
 #include "master/serve/access_format.hpp"
 
 namespace prefork {
@@ -49,6 +50,10 @@ std::string advice_for_class(const std::string& name) {
     return "'" + name +
            "' given; Tornado applications run their own server. Serve WSGI or ASGI applications; allowed: sync, "
            "gthread, asgi";
+  for (const WorkerClass& known : kWorkerClasses)
+    if (http::lowered(name) == http::lowered(known.name))
+      return "'" + name + "' given; did you mean " + known.name + "?";
+  if (name.empty()) return "'' given; allowed: sync, gthread, asgi, uvicorn.workers.UvicornWorker";
   return "'" + name +
          "' given; a worker class of your own cannot run here. Move its code to the hooks post_fork, post_worker_init "
          "and worker_exit; allowed: " +
@@ -107,6 +112,10 @@ class Resolver {
       path = absolute(path);
       if (access(path.c_str(), R_OK) != 0) refuse(name, "'" + path + "' given; allowed: a file that can be read");
     }
+    for (const std::string& folder : config_.reload_dirs)
+      if (!fs::is_directory(absolute(folder)))
+        refuse("reload_dirs",
+               "'" + folder + "' given; allowed: a directory that exists (reload_extra_files names files)");
   }
 
   void application() {
@@ -123,6 +132,7 @@ class Resolver {
                                fs::path(module).parent_path().string() + "?");
       std::string name = module.ends_with(".py") ? module.substr(0, module.size() - 3) : module;
       while (name.starts_with("./")) name.erase(0, 2);
+      if (name.ends_with("/__init__")) name.erase(name.size() - 9);
       for (char& c : name) c = c == '/' ? '.' : c;
       refuse("wsgi_app", "'" + config_.app + "' given, which is a file; did you mean '" + name + attribute + "'?");
     }

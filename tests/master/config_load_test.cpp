@@ -196,6 +196,8 @@ TEST_F(ConfigLoad, AValueMayBeLeftOutWhereGunicornLeavesItOut) {
   EXPECT_EQ(line.config.proxy_protocol, "auto");
   EXPECT_EQ(line.config.app, "app:app");
   EXPECT_EQ(load({"--proxy-protocol", "v1"}).config.proxy_protocol, "v1");
+  EXPECT_EQ(load({"--proxy-protocol", "V2", "app:app"}).config.proxy_protocol, "v2");
+  EXPECT_EQ(load({"--proxy-protocol", "True", "app:app"}).config.proxy_protocol, "auto");
   EXPECT_EQ(load({"--print-config", "app:app"}).config.print_config, "text");
   EXPECT_EQ(load({"--print-config=json"}).config.print_config, "json");
 }
@@ -297,6 +299,18 @@ INSTANTIATE_TEST_SUITE_P(Names, WorkerClassName,
                                          ClassCase{"uvicorn_worker.UvicornWorker", "asgi", "auto"},
                                          ClassCase{"uvicorn.workers.UvicornH11Worker", "asgi", "asyncio"}));
 
+TEST_F(ConfigLoad, CapitalsAskForTheSame) {
+  EXPECT_EQ(load({"--protocol", "HTTP", "--http2-cleartext", "OFF"}).notices.size(), 0u);
+  EXPECT_EQ(refusal({"-k", "Sync"}), "2 -k: 'Sync' given; did you mean sync?");
+  EXPECT_EQ(refusal({"-k", ""}), "2 -k: '' given; allowed: sync, gthread, asgi, uvicorn.workers.UvicornWorker");
+}
+
+TEST_F(ConfigLoad, TheLargestNumberIsSaidToWhoIsOverIt) {
+  EXPECT_EQ(refusal({"--backlog", "2147483648"}),
+            "2 --backlog: '2147483648' given; allowed: a whole number from 1 to 2147483647");
+  EXPECT_EQ(refusal({"--backlog", "0"}), "2 --backlog: '0' given; allowed: a whole number from 1");
+}
+
 TEST_F(ConfigLoad, OtherWorkerClassesSayWhatToDo) {
   for (const char* name : {"gevent", "gevent_pywsgi", "eventlet"})
     EXPECT_THAT(refusal({"-k", name}), HasSubstr("Use threads instead")) << name;
@@ -327,7 +341,7 @@ INSTANTIATE_TEST_SUITE_P(
         AliasCase{{"--host", "::"}, [](const Config& c) { return c.bind == Config::Strings{"[::]:8000"}; }},
         AliasCase{{"--uds", "/a"}, [](const Config& c) { return c.bind == Config::Strings{"unix:/a"}; }},
         AliasCase{{"--fd", "3"}, [](const Config& c) { return c.bind_addresses[0].fd == 3; }},
-        AliasCase{{"--reload-dir", "a", "--reload-dir", "b"},
+        AliasCase{{"--reload-dir", "/", "--reload-dir", "."},
                   [](const Config& c) { return c.reload_dirs.size() == 2; }},
         AliasCase{{"--reload-include", "*.html", "--reload-exclude", "x"},
                   [](const Config& c) { return c.reload_includes.size() + c.reload_excludes.size() == 2; }},
