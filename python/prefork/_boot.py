@@ -41,6 +41,7 @@ def _import(name):
             if hint:
                 raise AppImportError("Failed to find application: no module named %r; %s" % (error.name, hint)) from None
             _hint_at_a_colon(name, error)
+            _hint_at_src(name, error)
         raise
     except ValueError as error:
         if error.__traceback__.tb_next is not None:  # raised by the module
@@ -64,6 +65,15 @@ def _hint_at_a_colon(name, error):
     module, _, attribute = name.rpartition(".")
     if hasattr(sys.modules.get(module), attribute):
         error.msg += "; did you mean '%s:%s'?" % (module, attribute)
+
+
+def _hint_at_src(name, error):
+    """Where nobody has installed the package that lies in src."""
+    import os
+
+    package = os.path.join("src", name.partition(".")[0])
+    if os.path.isdir(package) or os.path.isfile(package + ".py"):
+        error.msg += "; it lies in src: --pythonpath src finds it there"
 
 
 def _evaluate(module, expression, spec):
@@ -251,9 +261,9 @@ def note_environ(application, interface, names):
 
 
 def wrap_application(application, interface, worker, functions):
-    from prefork import _hooks
+    from prefork import _request_hooks
 
-    return _hooks.wrap_application(application, interface, worker, functions)
+    return _request_hooks.wrap_application(application, interface, worker, functions)
 
 
 def make_mold(settings):

@@ -7,6 +7,7 @@ master's hooks (_master_hooks.py) makes its own of the same classes.
 import json
 import os
 import signal
+import sys
 import tempfile
 import time
 
@@ -75,8 +76,14 @@ class Settings:
         return False
 
     @property
+    def proc_name(self):
+        return self._values.get("proc_name") or self._values.get("default_proc_name")
+
+    @property
     def worker_class_str(self):
-        return self._values.get("worker_class", "sync")
+        """sync is gthread where a worker has threads; what the application is called decides auto, which is not known here."""
+        name = self._values.get("worker_class", "sync")
+        return "gthread" if self._values.get("threads", 1) > 1 and (name == "sync" or name.endswith("SyncWorker")) else name
 
     def get(self, name, default=None):
         return self._values.get(name, default)
@@ -110,8 +117,22 @@ class App:
         return self.callable
 
 
+class Listener:
+    """One of server.LISTENERS: where the master listens, whose socket is not here."""
+
+    def __init__(self, text, address):
+        self.cfg_addr = address
+        self._text = text
+
+    def __str__(self):
+        return self._text if isinstance(self.cfg_addr, str) else "http://" + self._text
+
+    def getsockname(self):
+        return self.cfg_addr
+
+
 class Server:
-    """gunicorn's arbiter as far as hooks look at it."""
+    """gunicorn's arbiter as far as hooks look at it. What it is asked to do the master is told by a signal."""
 
     def __init__(self, cfg, log, pid):
         self.cfg = cfg
@@ -121,27 +142,91 @@ class Server:
         self.num_workers = cfg.get("workers", 1)
         self.worker_age = 0
         self.timeout = cfg.get("timeout", 30)
-        self.proc_name = cfg.get("proc_name") or cfg.get("default_proc_name")
+        self.proc_name = cfg.proc_name
         self.address = cfg.address
+        self.LISTENERS = [Listener(text, address) for text, address in zip(cfg.get("bind") or (), cfg.address)]
         self.app = App(cfg)
         self.master_name = "Master"
+        self.master_pid = 0
+        self.reexec_pid = 0
+        self.systemd = False
+        self.hears = True  # False while the master starts, whom a signal would end
+        self._wanted = self.num_workers  # by the master, when it called the hook
+
+    def told(self, wanted, workers):
+        self.num_workers = self._wanted = wanted
+        self.WORKERS = workers
+
+    def kill_worker(self, pid, sig):
+        try:
+            os.kill(pid, sig)
+        except ProcessLookupError:
+            self.WORKERS.pop(pid, None)
+
+    def kill_workers(self, sig):
+        for pid in list(self.WORKERS):
+            self.kill_worker(pid, sig)
+
+    def manage_workers(self):
+        """As many workers as a hook has written to num_workers."""
+        while self._wanted != self.num_workers:
+            more = self.num_workers > self._wanted
+            self._tell(signal.SIGTTIN if more else signal.SIGTTOU)
+            self._wanted += 1 if more else -1
+            self._until_heard(signal.SIGTTIN if more else signal.SIGTTOU)
+
+    def reload(self):
+        self._tell(signal.SIGHUP)
+
+    def reexec(self):
+        self._tell(signal.SIGUSR2)
+
+    def stop(self, graceful=True):
+        self._tell(signal.SIGTERM if graceful else signal.SIGQUIT)
+
+    def halt(self, reason=None, exit_status=0):
+        if reason is not None:
+            (self.log.error if exit_status else self.log.info)("Reason: %s", reason)
+        self.stop()
+
+    def wakeup(self):
+        """Nothing: the master is awake."""
+
+    def _until_heard(self, sig):
+        """A signal that comes while the one before it waits for the master is lost."""
+        try:
+            for _ in range(100):
+                with open(f"/proc/{self.pid}/status") as file:
+                    pending = next(line for line in file if line.startswith("ShdPnd:"))
+                if not int(pending.split()[1], 16) & 1 << sig - 1:
+                    return
+                time.sleep(0.01)
+        except (OSError, StopIteration):
+            time.sleep(0.01)
+
+    def _tell(self, sig):
+        if self.hears:
+            os.kill(self.pid, sig)
+        else:
+            self.log.warning("The server is not told %s, which it is too early for", sig.name)
 
 
 class Worker:
-    def __init__(self, cfg, log, pid, age, ppid, app):
-        self.cfg = cfg
-        self.log = log
-        self.pid = pid
+    def __init__(self, server, pid, age):
+        self.cfg = cfg = server.cfg
+        self.log = server.log
+        self.pid = pid or "[booting]"
         self.age = age
-        self.ppid = ppid
+        self.ppid = server.pid
         self.nr = 0
         self.alive = True
         self.aborted = False
         self.booted = False
-        self.timeout = cfg.get("timeout", 30)
-        self.max_requests = cfg.get("max_requests") or float("inf")
-        self.sockets = []
-        self.app = app
+        self.timeout = cfg.get("timeout", 30) / 2.0  # as gunicorn's
+        self.max_requests = cfg.get("max_requests") or sys.maxsize
+        self.sockets = server.LISTENERS
+        self.reloader = None
+        self.app = server.app
         self.ending = False  # somebody has told it to go
         self._tmp = None
 
@@ -193,7 +278,7 @@ def objects(settings_text, master_pid, worker_pid=None, age=0):
     server = Server(cfg, log, master_pid)
     if worker_pid is None:
         return server, None
-    worker = Worker(cfg, log, worker_pid, age, master_pid, server.app)
+    worker = Worker(server, worker_pid, age)
     server.WORKERS[worker_pid] = worker
     server.worker_age = age
     return server, worker
@@ -231,244 +316,3 @@ def _ending(hook, aborted):
         hook(worker)
 
     return run
-
-
-# Hooks of requests
-
-
-class Request:
-    def __init__(self, method, path, uri, query, version, scheme, remote_addr, headers):
-        self.method = method
-        self.path = path
-        self.uri = uri
-        self.query = query
-        self.fragment = ""
-        self.version = version
-        self.scheme = scheme
-        self.remote_addr = remote_addr
-        self.peer_addr = remote_addr
-        self.headers = headers
-        self.trailers = []
-
-    def __str__(self):
-        return f"{self.method} {self.path}"
-
-
-class Response:
-    def __init__(self, req):
-        self.req = req
-        self.status = None
-        self.status_code = None
-        self.headers = []
-        self.sent = 0
-        self.headers_sent = False
-        self.version = req.version
-
-    def take_status(self, status):
-        self.status = status
-        code = str(status).split(" ", 1)[0]
-        self.status_code = int(code) if code.isdigit() else None
-
-
-def request_of_environ(environ):
-    headers = []
-    for name, value in environ.items():
-        if name.startswith("HTTP_"):
-            headers.append((name[5:].replace("_", "-"), value))
-        elif name in ("CONTENT_TYPE", "CONTENT_LENGTH") and value:
-            headers.append((name.replace("_", "-"), value))
-    version = environ.get("SERVER_PROTOCOL", "HTTP/1.1")[5:].split(".")
-    return Request(
-        environ["REQUEST_METHOD"], environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), environ.get("RAW_URI", ""),
-        environ.get("QUERY_STRING", ""), tuple(map(int, version)), environ["wsgi.url_scheme"],
-        (environ.get("REMOTE_ADDR", ""), int(environ.get("REMOTE_PORT") or 0)), headers,
-    )
-
-
-def request_of_scope(scope):
-    headers = [(name.decode("latin-1").upper(), value.decode("latin-1")) for name, value in scope["headers"]]
-    query = scope["query_string"].decode("latin-1")
-    uri = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1") + ("?" + query if query else "")
-    return Request(
-        scope["method"], scope["path"], uri, query, tuple(map(int, scope["http_version"].split("."))) if "." in scope["http_version"] else (2, 0),
-        scope["scheme"], tuple(scope["client"] or ("", 0)), headers,
-    )
-
-
-class _RequestHooks:
-    def __init__(self, worker, functions):
-        self.worker = worker
-        self.pre = functions.get("pre_request")
-        self.post = functions.get("post_request")
-        self.arity = max(config_file.argument_counts(self.post), default=0) if self.post else 0  # 2, 3 or 4
-
-    def before(self, req):
-        if self.pre:
-            self.pre(self.worker, req)
-        self.worker.nr += 1
-
-    def after(self, req, environ, resp):
-        if self.post:
-            try:
-                self.post(*(self.worker, req, environ, resp)[: self.arity])
-            except Exception:
-                self.worker.log.exception("Exception in the hook post_request")
-        if not self.worker.alive:
-            self._retire()
-
-    def _retire(self):
-        """A hook has set worker.alive to False, as after a request that left the process too large."""
-        if not self.worker.ending:
-            self.worker.ending = True
-            os.kill(os.getpid(), signal.SIGTERM)
-
-
-def wrap_application(application, interface, worker, functions):
-    """The application with pre_request and post_request around it; itself when neither is set."""
-    worker.booted = True
-    if "pre_request" not in functions and "post_request" not in functions:
-        return application
-    hooks = _RequestHooks(worker, functions)
-    if interface == "native":
-        return _wrap_native(application, hooks)
-    return _wrap_asgi(application, hooks) if interface == "asgi" else _wrap_wsgi(application, hooks)
-
-
-class _Body:
-    """A WSGI body that tells when it has been sent."""
-
-    def __init__(self, body, resp, ended):
-        self._body = body
-        self._resp = resp
-        self._ended = ended
-
-    def __iter__(self):
-        for block in self._body:
-            self._resp.sent += len(block)
-            yield block
-
-    def close(self):
-        try:
-            if hasattr(self._body, "close"):
-                self._body.close()
-        finally:
-            self._ended()
-
-
-def _wrap_wsgi(application, hooks):
-    def with_hooks(environ, start_response):
-        req = request_of_environ(environ)
-        resp = Response(req)
-
-        def start(status, headers, *exc_info):
-            resp.take_status(status)
-            resp.headers = list(headers)
-            resp.headers_sent = True
-            write = start_response(status, headers, *exc_info)
-
-            def counted(block):
-                resp.sent += len(block)
-                write(block)
-
-            return counted
-
-        hooks.before(req)
-        try:
-            body = application(environ, start)
-        except BaseException:
-            hooks.after(req, environ, resp)
-            raise
-        return _Body(body, resp, lambda: hooks.after(req, environ, resp))
-
-    return with_hooks
-
-
-def _wrap_asgi(application, hooks):
-    async def with_hooks(scope, receive, send):
-        if scope["type"] != "http":
-            return await application(scope, receive, send)
-        req = request_of_scope(scope)
-        resp = Response(req)
-
-        async def noted(event):
-            if event["type"] == "http.response.start":
-                resp.take_status(event["status"])
-                resp.headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in event.get("headers", ())]
-                resp.headers_sent = True
-            elif event["type"] == "http.response.body":
-                resp.sent += len(event.get("body", b""))
-            await send(event)
-
-        hooks.before(req)
-        try:
-            await application(scope, receive, noted)
-        finally:
-            hooks.after(req, scope, resp)
-
-    return with_hooks
-
-
-def request_of_object(request):
-    """Of a native request or an RSGI scope."""
-    query = request.query if hasattr(request, "query") else request.query_string
-    client = request.client or ("", 0)
-    if isinstance(client, str):
-        address, _, port = client.rpartition(":")
-        client = (address.strip("[]"), int(port or 0))
-    headers = [(name.upper(), value) for name, value in request.headers.items()]
-    version = tuple(map(int, request.http_version.split("."))) if "." in request.http_version else (2, 0)
-    uri = request.path + ("?" + query if query else "")
-    return Request(request.method, request.path, uri, query, version, request.scheme, client, headers)
-
-
-class _RsgiWithHooks:
-    def __init__(self, application, hooks):
-        self._application = application
-        self._hooks = hooks
-
-    def __getattr__(self, name):
-        return getattr(self._application, name)
-
-    async def __rsgi__(self, scope, protocol):
-        req = request_of_object(scope)
-        self._hooks.before(req)
-        try:
-            await self._application.__rsgi__(scope, protocol)
-        finally:
-            self._hooks.after(req, {}, Response(req))
-
-
-def _wrap_native(application, hooks):
-    from prefork._boot import native_callable
-
-    kind, call = native_callable(application)
-    if kind == "rsgi":
-        return _RsgiWithHooks(application, hooks)
-
-    def ended(req, reply):
-        resp = Response(req)
-        resp.take_status(reply.status)
-        resp.headers = reply.headers
-        resp.headers_sent = reply.started
-        hooks.after(req, {}, resp)
-
-    def with_hooks(request, reply):
-        req = request_of_object(request)
-        hooks.before(req)
-        try:
-            return call(request, reply)
-        finally:
-            ended(req, reply)
-
-    async def with_hooks_awaited(request, reply):
-        req = request_of_object(request)
-        hooks.before(req)
-        try:
-            result = call(request, reply)
-            return await result if hasattr(result, "__await__") else result
-        finally:
-            ended(req, reply)
-
-    wrapper = with_hooks_awaited if kind == "async" else with_hooks
-    wrapper.__prefork__ = True
-    return wrapper

@@ -16,6 +16,7 @@ class MasterHooks:
     def __init__(self, settings, kind, path, names, master_pid, directory):
         self.server, _ = _hooks.objects(settings, master_pid)
         self.functions = config_file.load_hooks(kind, path, names, directory)
+        self.server.hears = False
         self._unborn = None  # what pre_fork was given last: the next worker
 
     def call(self, message):
@@ -24,12 +25,14 @@ class MasterHooks:
         if message.get("worker"):
             arguments.append(self._worker(*message["worker"]))
         self._look(message)
+        self.server.hears = self.server.hears or name not in ("on_starting", "nworkers_changed")
         arguments.extend(message.get("arguments", ()))
         if name == "pre_fork":
             self._unborn = arguments[1]
         elif name == "child_exit":
             self.server.WORKERS.pop(message["worker"][0], None)
         self.functions[name](*arguments)
+        self.server.manage_workers()  # to which gunicorn comes by itself
 
     def worker_born(self, age, pid):
         """The worker's object, now with its process id."""
@@ -44,12 +47,11 @@ class MasterHooks:
     def _look(self, message):
         """What the master says of its workers; objects that hooks have seen stay the same objects."""
         now = {int(pid): age for pid, age in message["workers"].items()}
-        self.server.WORKERS = {pid: self._worker(pid, age) for pid, age in now.items()}
-        self.server.num_workers = message["wanted"]
+        self.server.told(message["wanted"], {pid: self._worker(pid, age) for pid, age in now.items()})
         self.server.worker_age = max([self.server.worker_age, *now.values()])
 
     def _worker(self, pid, age):
-        return self.server.WORKERS.get(pid) or _hooks.Worker(self.server.cfg, self.server.log, pid, age, self.server.pid, self.server.app)
+        return self.server.WORKERS.get(pid) or _hooks.Worker(self.server, pid, age)
 
 
 def answer(hooks, line):

@@ -62,6 +62,8 @@ EnvironFacts::EnvironFacts(const wire::Settings& settings, unsigned threads, PyO
   const char* const variable = std::getenv("SCRIPT_NAME");
   script_name_ = settings.get("root_path", variable != nullptr ? variable : "");
   while (!script_name_.empty() && script_name_.back() == '/') script_name_.pop_back();
+  const auto hooks = settings.get("hooks");
+  lists_fields_ = hooks.find("pre_request") != hooks.npos || hooks.find("post_request") != hooks.npos;
 }
 
 PyRef EnvironFacts::new_template() const { return PyRef::steal(PyDict_Copy(common_.get())); }
@@ -203,6 +205,24 @@ bool Environ::put_unknown(PyObject* environ, const wire::RequestView& request) {
   return true;
 }
 
+bool Environ::put_fields(PyObject* environ, const wire::RequestView& request) {
+  const auto count = request.head().field_count;
+  const PyRef fields = PyRef::steal(PyList_New(static_cast<Py_ssize_t>(count)));
+  if (!fields) return false;
+  std::string name;
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto field = request.field(i);
+    name.assign(request.name(field));
+    for (char& c : name) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 0x20) : c;
+    const PyRef key = latin1(name);
+    const PyRef value = latin1(request.value(field));
+    PyObject* const pair = key && value ? PyTuple_Pack(2, key.get(), value.get()) : nullptr;
+    if (pair == nullptr) return false;
+    PyList_SET_ITEM(fields.get(), static_cast<Py_ssize_t>(i), pair);
+  }
+  return PyDict_SetItemString(environ, "prefork.fields", fields.get()) == 0;
+}
+
 PyRef Environ::build(const wire::RequestView& request, bool& mismatch) {
   const auto& head = request.head();
   seen_.reset();
@@ -223,6 +243,7 @@ PyRef Environ::build(const wire::RequestView& request, bool& mismatch) {
   if (!put_all) return {};
   PyRef environ = PyRef::steal(PyDict_Copy(template_.get()));
   if (!environ || (unknown_ != 0 && !put_unknown(environ.get(), request))) return {};
+  if (facts_.lists_fields() && !put_fields(environ.get(), request)) return {};
   return environ;
 }
 

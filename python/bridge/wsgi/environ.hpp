@@ -26,8 +26,13 @@ class EnvironFacts {
   PyRef new_template() const;
   const std::string& script_name() const { return script_name_; }
 
+  // Whether environs have "prefork.fields", all fields of the request as [(NAME, value), …] in their order: only where a hook of
+  // requests is set, which shows them as req.headers.
+  bool lists_fields() const { return lists_fields_; }
+
  private:
   PyRef common_;
+  bool lists_fields_ = false;
   std::string script_name_;  // --root-path or $SCRIPT_NAME, without a slash at its end
 };
 
@@ -70,6 +75,7 @@ class Environ {
   [[nodiscard]] bool put_header(std::uint16_t id, std::string_view value);
   [[nodiscard]] bool drop_stale();
   [[nodiscard]] bool put_unknown(PyObject* environ, const wire::RequestView& request);
+  [[nodiscard]] bool put_fields(PyObject* environ, const wire::RequestView& request);
 
   const EnvironFacts& facts_;
   PyRef template_;

@@ -112,3 +112,12 @@ def test_one_line_says_what_is_wrong(tmp_path, arguments, said):
 def test_a_dot_for_a_colon_is_noticed(tmp_path, application, said):
     done = shell(f"prefork --check-config {application}", tmp_path)
     assert done.returncode == 1 and said in done.stderr.decode()
+
+
+def test_a_package_in_src_is_noticed(tmp_path):
+    (tmp_path / "src" / "placed").mkdir(parents=True)
+    (tmp_path / "src" / "placed" / "__init__.py").write_text("app = print\n")
+    done = shell("prefork --check-config placed:app", tmp_path)
+    assert done.returncode == 1 and "No module named 'placed'; it lies in src: --pythonpath src finds it there\n" in done.stderr.decode()
+    assert shell("prefork --check-config --pythonpath src placed:app", tmp_path).returncode == 0
+    assert "did you mean 'src.placed:app'?" in shell("prefork --check-config src/placed/__init__.py:app", tmp_path).stderr.decode()

@@ -1,8 +1,10 @@
 """The hook functions of a configuration file: order, processes, objects, arity, and what becomes of their exceptions."""
 
+import json
 import os
 import re
 import signal
+import sys
 
 import pytest
 from support.server import until
@@ -109,6 +111,109 @@ def test_post_worker_init_may_put_itself_around_the_application(serve, tmp_path,
     server.logged(r"left: \['was here'\]")
 
 
+SEEN = """
+def pre_request(worker, req):
+    worker.log.info("request: %r", (req.headers, req.path, req.uri, req.query, req.fragment, req.should_close(), req.proxy_protocol_info))
+def post_request(worker, req, environ, resp):
+    worker.log.info("response: %r", (resp.status_code, resp.response_length, "prefork.fields" in environ))
+"""
+
+WIRE = b"GET http://shop.example/a%20b?x=1 HTTP/1.1\r\nX-Two: 1\r\nhost: shop.example\r\nX-One: \xe9\r\nx-two: 2\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--preload", "--threads", "2"]], ids=" ".join)
+def test_a_request_has_its_fields_in_their_order(serve, tmp_path, arguments):
+    server = start(serve, tmp_path, SEEN, *arguments, workers=1)
+    for _ in range(2):
+        server.raw(WIRE)
+    fields = [("X-TWO", "1"), ("HOST", "shop.example"), ("X-ONE", "\xe9"), ("X-TWO", "2"), ("CONTENT-TYPE", "text/plain"), ("CONNECTION", "close")]
+    shown = (fields, "/a%20b", "http://shop.example/a%20b?x=1", "x=1", "", True, None)
+    until(lambda: server.log().count(f"request: {shown!r}") == 2, "two requests")
+    until(lambda: len(re.findall(r"response: \(200, \d+, False\)", server.log())) >= 2, "two responses")
+
+
+CHANGED = """
+def pre_request(worker, req):
+    if req.query == "plain":
+        return
+    req.headers = [field for field in req.headers if field[0] not in ("X-DROP", "CONTENT-TYPE")]
+    req.headers.append(("X-Request-Number", "7"))
+    req.headers.append(("X-KEEP", "more"))
+    req.scheme, req.method, req.query = "https", "PUT", "a=b"
+    req.path = "/new%20path"
+    req.force_close()
+"""
+
+SHOWING = """
+import json
+def show(*seen): return json.dumps(seen).encode()
+def app(environ, start_response):
+    body = show(environ["REQUEST_METHOD"], environ["wsgi.url_scheme"], environ["QUERY_STRING"], environ["SCRIPT_NAME"] + environ["PATH_INFO"],
+                environ.get("HTTP_X_REQUEST_NUMBER"), environ.get("HTTP_X_KEEP"), environ.get("HTTP_X_DROP"), environ.get("CONTENT_TYPE"))
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+async def asgi(scope, receive, send):
+    if scope["type"] != "http": return
+    fields = {}
+    for name, value in scope["headers"]: fields.setdefault(name.decode(), []).append(value.decode())
+    body = show(scope["method"], scope["scheme"], scope["query_string"].decode(), scope["path"],
+                *(",".join(fields[name]) if name in fields else None for name in ("x-request-number", "x-keep", "x-drop", "content-type")))
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(body)).encode())]})
+    await send({"type": "http.response.body", "body": body})
+"""
+
+
+@pytest.mark.parametrize("app", ["showing:app", "showing:asgi"])
+def test_pre_request_may_change_the_request(serve, tmp_path, app):
+    (tmp_path / "conf.py").write_text(CHANGED)
+    (tmp_path / "showing.py").write_text(SHOWING)
+    server = serve(app, "-c", "conf.py", cwd=tmp_path, workers=1)
+    fields = {"X-Drop": "dropped", "X-Keep": "kept", "Content-Type": "text/plain"}
+    for _ in range(2):
+        changed, plain = server.get("/old?x=1", fields), server.get("/old?plain", fields)
+        assert json.loads(changed.body) == ["PUT", "https", "a=b", "/new path" if app == "showing:app" else "/new%20path", "7", "kept,more", None, None]
+        assert json.loads(plain.body) == ["GET", "http", "plain", "/old", None, "kept", "dropped", "text/plain"]
+        if app == "showing:app":
+            assert (changed.headers["connection"], plain.headers["connection"]) == ("close", None)
+
+
+COMMANDING = """
+import os, signal
+def when_ready(server):
+    server.log.info("listening at %s, %s", ",".join(str(listener) for listener in server.LISTENERS), server.LISTENERS[0].getsockname()[0])
+    server.num_workers += 2
+def pre_fork(server, worker):
+    server.log.info("worker %d is %s", worker.age, worker.pid)
+    if worker.age == 3:
+        server.kill_worker(min(server.WORKERS, key=lambda pid: server.WORKERS[pid].age), signal.SIGTERM)
+def post_worker_init(worker):
+    worker.log.info("sockets %s, %s", [str(one) for one in worker.sockets], worker.max_requests)
+def child_exit(server, worker):
+    if worker.age == 1:
+        server.kill_worker(worker.pid, signal.SIGTERM)  # is gone: nothing to do
+        server.log.info("the first is gone")
+        server.halt("enough")
+"""
+
+
+def test_the_server_does_what_hooks_tell_it(serve, tmp_path):
+    server = start(serve, tmp_path, COMMANDING, workers=1)
+    server.logged(rf"listening at http://127\.0\.0\.1:{server.port}, 127\.0\.0\.1")
+    server.logged(r"worker 1 is \[booting\]")
+    server.logged(rf"sockets \['http://127\.0\.0\.1:{server.port}'\], {sys.maxsize}")
+    server.logged("the first is gone")
+    server.logged("Reason: enough")
+    assert server.wait() == 0
+    assert "Handling signal: ttin" in server.log()
+
+
+def test_hooks_that_come_too_early_end_nothing(serve, tmp_path):
+    server = start(serve, tmp_path, "def on_starting(server):\n    server.num_workers += 1\n    server.reload()\n", workers=1)
+    server.expect(r"\[WARNING\] The server is not told SIGHUP, which it is too early for")
+    server.expect(r"\[WARNING\] The server is not told SIGTTIN, which it is too early for")
+    assert server.get("/").status == 200
+
+
 LEAVING = """
 def pre_request(worker, req): worker.log.info("before %s, booted %s", worker.nr, worker.booted)
 def post_request(worker, req, environ, resp): worker.alive = req.query != "leave"
@@ -133,7 +238,7 @@ def on_starting(server):
     server.log.info("starting %s as %d of %s", NAME, server.cfg.uid, server.app.wsgi().__name__)
 def post_worker_init(worker):
     cfg = worker.cfg
-    worker.log.info("asked: %s", [cfg.settings["workers"].get(), cfg.certfile, cfg.logger_class, cfg.worker_tmp_dir, worker.app.wsgi() is worker.wsgi])
+    worker.log.info("asked: %s", [cfg.settings["workers"].get(), cfg.certfile, cfg.logger_class, cfg.worker_tmp_dir, worker.app.wsgi() is worker.wsgi, cfg.proc_name])
 """
 
 
@@ -144,7 +249,7 @@ def test_hooks_ask_for_settings_and_the_application(serve, tmp_path, preload):
     server = start(serve, tmp_path, ASKING, "--pythonpath", tmp_path / "libraries", *preload, workers=1)
     assert server.get("/").status == 200
     server.logged(rf"starting shop as {os.geteuid()} of app")
-    server.logged(r"asked: \[1, None, 'gunicorn.glogging.Logger', None, True\]")
+    server.logged(r"asked: \[1, None, 'gunicorn.glogging.Logger', None, True, 'dropin_app:app'\]")
 
 
 ELSEWHERE = """
