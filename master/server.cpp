@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <ctime>
 #include <filesystem>
+#include <optional>
 
 #include "master/net/tcp_stream.hpp"
 #include "master/process/daemon.hpp"
@@ -28,6 +29,18 @@ bool adds_field(const Config& config, std::string_view name) {
   return std::any_of(config.header.begin(), config.header.end(), [name](const std::string& field) {
     return wire::same_name(std::string_view(field).substr(0, field.find(':')), name);
   });
+}
+
+// What is said of the workers, in gunicorn's words, which scripts look for. "" where that is known only when the application is.
+std::string worker_kind(const Config& config, std::optional<wire::Interface> known) {
+  if (!config.builtin_app.empty()) return config.builtin_app;
+  const bool wsgi = config.worker_class == "sync" || config.worker_class.ends_with("SyncWorker");
+  if (config.worker_class != "auto" && !wsgi) return config.worker_class;
+  if (wsgi || config.interface == "wsgi" || known == wire::Interface::Wsgi)
+    return config.threads > 1 ? "gthread" : wsgi ? config.worker_class : "sync";
+  if (config.interface != "auto") return config.interface;
+  if (!known) return {};
+  return *known == wire::Interface::Asgi ? "asgi" : "native";
 }
 
 }  // namespace
@@ -84,7 +97,7 @@ int Server::run() {
   admin_.open(config_, inherited_.predecessor == 0 ? AdminPort::Which::All : AdminPort::Which::Ports);
   // A predecessor accepts until the first workers serve: a release that starts slowly delays nobody, and one that fails costs nothing.
   if (inherited_.predecessor == 0) doors_.listen();
-  log_.info("Using worker: ", config_.builtin_app.empty() ? config_.worker_class : config_.builtin_app);
+  if (const auto worker = worker_kind(config_, {}); !worker.empty()) log_.info("Using worker: ", worker);
   open_control();
   look_after_files();
   watch_signals();
@@ -199,6 +212,7 @@ void Server::reap_orphans() {
 // The first workers serve.
 void Server::started() {
   if (!resting_) doors_.listen();
+  if (worker_kind(config_, {}).empty()) log_.info("Using worker: ", worker_kind(config_, dispatcher_.interface()));
   log_.info("Serving with ", supervisor_.running(), supervisor_.running() == 1 ? " worker" : " workers");
   notifier_.ready("Serving");
   if (const auto interval = notifier_.watchdog_interval()) {

@@ -2,6 +2,9 @@
 
 import json
 import re
+import signal
+
+import pytest
 
 from support.server import until
 
@@ -21,6 +24,19 @@ def test_lines_that_people_search_for(serve):
     for text in (r"Starting prefork", r"Listening at: http://127\.0\.0\.1:\d+ \(\d+\)", r"Using worker: ", r"Booting worker with pid: \d+",
                  r"Handling signal: term", r"Worker exiting \(pid: \d+\)", r"Shutting down: Master"):
         assert re.search(stamp + text, log, re.MULTILINE), text
+
+
+@pytest.mark.parametrize(("arguments", "kind"), [
+    ([APP], "sync"), ([APP, "--threads", "2"], "gthread"), ([APP, "-k", "sync"], "sync"), ([APP, "-k", "sync", "--threads", "2"], "gthread"), ([APP, "-k", "gthread"], "gthread"),
+    ([APP, "--interface", "wsgi", "--preload"], "sync"), (["asgi_apps:app"], "asgi"), (["asgi_apps:app", "-k", "uvicorn.workers.UvicornWorker"], "uvicorn.workers.UvicornWorker"),
+    (["native_apps:routes"], "native"),
+], ids=str)
+def test_the_kind_of_worker_is_told_in_gunicorns_words(serve, arguments, kind):
+    server = serve(*arguments)
+    server.logged(rf"\[INFO\] Using worker: {kind}\n")
+    server.signal(signal.SIGHUP)
+    server.logged("Reloaded: generation 2")
+    assert server.log().count("Using worker: ") == 1
 
 
 def test_file_holds_the_workers_lines_too(serve, tmp_path):
