@@ -6,7 +6,7 @@
 
 #include <algorithm>
 #include <array>
-#include <exception>
+#include <system_error>
 
 namespace prefork::process {
 namespace {
@@ -58,8 +58,12 @@ void ControlSocket::open(const std::string& path, int mode) {
     if (path.empty()) return;
     ::mkdir(path.substr(0, path.rfind('/')).c_str(), 0700);  // ~/.prefork
     listen(by_path, mode);
-  } catch (const std::exception& error) {
-    log_.info("No control socket at ", path, ": ", std::string_view(error.what()));
+  } catch (const std::system_error& error) {
+    if (error.code() == std::errc::address_in_use)
+      log_.info("The control socket ", path,
+                " is another server's; this one is asked by its process id: prefork status ", ::getpid());
+    else
+      log_.info("No control socket at ", path, ": ", std::string_view(error.what()));
   }
 }
 

@@ -43,6 +43,15 @@ def test_reload_waits_for_the_new_workers_or_says_why_there_are_none(server, tmp
     assert server.get("/").status == 200
 
 
+def test_a_second_server_says_how_it_is_reached(serve, tmp_path):
+    first, second = (serve(APP, "--control-socket", tmp_path / "ctl") for _ in range(2))
+    second.logged(rf"\[INFO\] The control socket {tmp_path}/ctl is another server's; this one is asked by its process id: prefork status {second.pid}\n")
+    for server, target in ((first, tmp_path / "ctl"), (second, second.pid)):
+        assert json.loads(control("status", "--json", target).stdout)["pid"] == server.pid
+    assert second.stop() == 0
+    assert control("status", tmp_path / "ctl").returncode == 0
+
+
 IN_STEPS = """
 import pathlib, time
 pathlib.Path("importing").touch()
