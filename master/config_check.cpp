@@ -13,8 +13,11 @@
 namespace prefork::check {
 namespace {
 
-bool all_digits(std::string_view text) {
-  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+// One that a process can be given: a larger one would be cut to another, or to the one that leaves things as they are.
+bool is_id(std::string_view text) {
+  int number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc{} && end == text.data() + text.size() && text.front() != '-';
 }
 
 // The host bits of a network must be zero: 192.168.1.1/24 is a mistake for either the address or the network.
@@ -97,8 +100,8 @@ bool sticky_rule(std::string_view text) {
   return false;
 }
 
-bool known_user(std::string_view text) { return all_digits(text) || getpwnam(std::string(text).c_str()) != nullptr; }
+bool known_user(std::string_view text) { return is_id(text) || getpwnam(std::string(text).c_str()) != nullptr; }
 
-bool known_group(std::string_view text) { return all_digits(text) || getgrnam(std::string(text).c_str()) != nullptr; }
+bool known_group(std::string_view text) { return is_id(text) || getgrnam(std::string(text).c_str()) != nullptr; }
 
 }  // namespace prefork::check

@@ -147,6 +147,15 @@ TEST(ConfigCheck, NetworksHaveNoHostBits) {
     EXPECT_FALSE(check::network(bad)) << bad;
 }
 
+TEST(ConfigCheck, NumbersOfUsersAndGroupsFit) {
+  for (const auto known : {check::known_user, check::known_group}) {
+    EXPECT_TRUE(known("0"));
+    EXPECT_TRUE(known("2147483647"));
+    for (const char* text : {"", "-1", "-0", "+5", "1 ", "2147483648", "4294967295", "99999999999999999999"})
+      EXPECT_FALSE(known(text)) << text;
+  }
+}
+
 TEST(ConfigCheck, HeaderFieldsCarryNoControlCharacters) {
   EXPECT_TRUE(check::header_field("X-Frame-Options: DENY"));
   for (const char* bad : {"", "X", ": v", "X y: v", "X: a\r\nY: b"}) EXPECT_FALSE(check::header_field(bad)) << bad;
