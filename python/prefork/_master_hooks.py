@@ -7,6 +7,7 @@ A call is a line of JSON, and so is its answer:
 """
 
 import json
+import os
 import traceback
 
 from prefork import _hooks, _logging, config as config_file
@@ -17,7 +18,8 @@ class MasterHooks:
         self.server, _ = _hooks.objects(settings, master_pid)
         self.functions = config_file.load_hooks(kind, path, names, directory)
         self.server.hears = False
-        self._unborn = None  # what pre_fork was given last: the next worker
+        self._unborn = {}  # by age: what pre_fork was given, which has no process id yet
+        self._born = {}  # by process id: forked here, and not yet in what the master says
 
     def call(self, message):
         name = message["hook"]
@@ -28,30 +30,42 @@ class MasterHooks:
         self.server.hears = self.server.hears or name not in ("on_starting", "nworkers_changed")
         arguments.extend(message.get("arguments", ()))
         if name == "pre_fork":
-            self._unborn = arguments[1]
+            self._unborn[arguments[1].age] = arguments[1]
         elif name == "child_exit":
+            self._born.pop(message["worker"][0], None)
             self.server.WORKERS.pop(message["worker"][0], None)
         self.functions[name](*arguments)
         self.server.manage_workers()  # to which gunicorn comes by itself
 
     def worker_born(self, age, pid):
         """The worker's object, now with its process id."""
-        worker, self._unborn = self._unborn, None
-        if worker is None or worker.age != age:
-            worker = self._worker(pid, age)
-        worker.pid = pid
-        self.server.WORKERS[pid] = worker
+        worker = self._born[pid] = self.server.WORKERS[pid] = self._worker(pid, age)
         self.server.worker_age = max(self.server.worker_age, age)
         return worker
 
     def _look(self, message):
         """What the master says of its workers; objects that hooks have seen stay the same objects."""
         now = {int(pid): age for pid, age in message["workers"].items()}
-        self.server.told(message["wanted"], {pid: self._worker(pid, age) for pid, age in now.items()})
+        self._born = {pid: worker for pid, worker in self._born.items() if pid not in now and _lives(pid)}
+        self.server.told(message["wanted"], {**{pid: self._worker(pid, age) for pid, age in now.items()}, **self._born})
         self.server.worker_age = max([self.server.worker_age, *now.values()])
 
     def _worker(self, pid, age):
-        return self.server.WORKERS.get(pid) or _hooks.Worker(self.server, pid, age)
+        worker = self.server.WORKERS.get(pid)
+        if worker is None:
+            worker = self._unborn.pop(age, None) or _hooks.Worker(self.server, pid, age)
+            worker.pid = pid or worker.pid
+        return worker
+
+
+def _lives(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def answer(hooks, line):

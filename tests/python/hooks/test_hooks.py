@@ -214,6 +214,40 @@ def test_hooks_that_come_too_early_end_nothing(serve, tmp_path):
     assert server.get("/").status == 200
 
 
+NUMBERED = """
+import os
+def on_starting(server):
+    server._spare = set()
+def nworkers_changed(server, new, old):
+    server._wanted_numbers = new
+def on_reload(server):
+    server._spare = set(range(1, server.cfg.workers + 1))
+def pre_fork(server, worker):
+    if not server._spare:
+        used = {one._number for one in server.WORKERS.values() if one.alive}
+        server._spare = {min(set(range(1, server._wanted_numbers + 1)) - used)}
+    worker._number = server._spare.pop()
+    server.log.info("before the fork: %d", worker._number)
+def post_fork(server, worker):
+    worker.log.info("after the fork: %s", getattr(worker, "_number", "nothing"))
+"""
+
+
+@pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["apart", "preload"])
+def test_workers_may_be_numbered_by_a_known_recipe(serve, tmp_path, preload):
+    """With --preload the worker has what pre_fork has put into its object, too."""
+    server = start(serve, tmp_path, NUMBERED, *preload, workers=3)
+    for count in (1, 2):
+        for number in (1, 2, 3):
+            until(lambda: server.log().count(f"before the fork: {number}\n") == count, f"worker {number}, {count} times")  # noqa: B023
+            if preload:
+                until(lambda: server.log().count(f"after the fork: {number}\n") == count, f"worker {number}, {count} times")  # noqa: B023
+        if count == 1:
+            until(lambda: len(re.findall("after the fork: ", server.log())) == 3, "three workers")
+            server.signal(signal.SIGHUP)
+    server.logged("Reloaded: generation 2 serves")
+
+
 LEAVING = """
 def pre_request(worker, req): worker.log.info("before %s, booted %s", worker.nr, worker.booted)
 def post_request(worker, req, environ, resp): worker.alive = req.query != "leave"
