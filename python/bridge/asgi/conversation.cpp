@@ -1,5 +1,6 @@
 #include "python/bridge/asgi/conversation.hpp"
 
+#include "python/bridge/asgi/client_gone.hpp"
 #include "python/bridge/asgi/loop.hpp"
 #include "python/bridge/error.hpp"
 #include "python/bridge/forked.hpp"
@@ -68,7 +69,7 @@ void Conversation::wake(std::vector<PyRef>& waiters) {
 
 bool Conversation::refuse_gone() {
   told_gone_ = true;
-  PyErr_SetString(PyExc_BrokenPipeError, "the client is gone");
+  raise_client_gone(PyExc_BrokenPipeError, "the client is gone");
   return false;
 }
 
@@ -123,27 +124,12 @@ void Conversation::on_room() {
   if (!ended_) wake(receivers_);  // one may wait because the credit for its body could not be given
 }
 
-// Whether the error that is set began with a send() to a client that is gone: no fault of the application's.
-bool Conversation::is_about_the_client() {
-  if (!gone_ && !told_gone_) return false;
-  ErrorAside aside;
-  PyObject* error = aside.value();
-  for (int depth = 0; error != nullptr && depth < 16; ++depth) {
-    if (PyObject_IsInstance(error, PyExc_OSError) == 1) return true;
-    PyObject* const cause = PyException_GetCause(error);
-    PyObject* const before = cause != nullptr ? cause : PyException_GetContext(error);
-    Py_XDECREF(before);  // the chain above keeps it
-    error = before;
-  }
-  return false;
-}
-
 void Conversation::on_finished() {
   stay_in_worker();
   finished_ = true;
   const bool failed = PyErr_Occurred() != nullptr;
   if (failed) {
-    if (is_about_the_client() ||
+    if (((gone_ || told_gone_) && began_with_client_gone()) ||
         ((was_cancelled_ || quitting()) && PyErr_ExceptionMatches(loop_.cancelled_error()) != 0)) {
       PyErr_Clear();
     } else {

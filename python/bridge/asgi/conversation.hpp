@@ -97,7 +97,6 @@ class Conversation {
 
  private:
   PyRef wait(std::vector<PyRef>& waiters);
-  bool is_about_the_client();
   bool was_cancelled_ = false;  // by cancel()
   bool told_gone_ = false;      // by refuse_gone(): a WebSocket's client may have closed it and still be there
 

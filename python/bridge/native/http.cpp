@@ -1,6 +1,7 @@
 #include "python/bridge/native/http.hpp"
 
 #include "python/bridge/answer.hpp"
+#include "python/bridge/asgi/client_gone.hpp"
 #include "python/bridge/asgi/loop.hpp"
 #include "python/bridge/asgi/operation.hpp"
 #include "python/bridge/boot.hpp"
@@ -37,7 +38,7 @@ Step Http::try_arrived(PyRef& piece) {
     case Piece::Error: return Step::Error;
     case Piece::Gone: break;
   }
-  PyErr_SetString(PyExc_ConnectionResetError, "the request's body broke off: the client is gone");
+  asgi::raise_client_gone(PyExc_ConnectionResetError, "the request's body broke off: the client is gone");
   return Step::Error;
 }
 
