@@ -120,6 +120,19 @@ PySendResult step(PyObject* self, PyObject*, PyObject** result) {
   return drive(driver, result, nullptr);
 }
 
+// Cancels a future with the message of the CancelledError that was thrown, by which structured concurrency knows its own.
+PyRef cancel_with_message(PyObject* future, PyObject* thrown) {
+  PyObject* const error = PyTuple_GET_SIZE(thrown) != 0 ? PyTuple_GET_ITEM(thrown, 0) : Py_None;
+  const PyRef arguments =
+      PyExceptionInstance_Check(error) ? PyRef::steal(PyObject_GetAttrString(error, "args")) : PyRef{};
+  PyErr_Clear();
+  const PyRef cancel = PyRef::steal(PyObject_GetAttrString(future, "cancel"));
+  if (!cancel) return {};
+  const bool message = arguments && PyTuple_Check(arguments.get()) && PyTuple_GET_SIZE(arguments.get()) != 0;
+  return PyRef::steal(message ? PyObject_CallOneArg(cancel.get(), PyTuple_GET_ITEM(arguments.get(), 0))
+                              : PyObject_CallNoArgs(cancel.get()));
+}
+
 PyObject* throw_method(PyObject* self, PyObject* args) {
   Driver& driver = *as_driver(self);
   Py_CLEAR(driver.parked);
@@ -127,7 +140,7 @@ PyObject* throw_method(PyObject* self, PyObject* args) {
   if (pending && pending.get() != Py_None) {
     // Cancelled between its first suspension and the moment that its Task heard of that: what it waits for is cancelled, as the Task
     // would have done.
-    const PyRef cancelled = PyRef::steal(PyObject_CallMethod(pending.get(), "cancel", nullptr));
+    const PyRef cancelled = cancel_with_message(pending.get(), args);
     if (cancelled && PyObject_IsTrue(cancelled.get()) == 1) return pending.share().release();
     PyErr_Clear();
   }
@@ -381,9 +394,10 @@ bool Runner::run_eager(PyRef& coroutine, Conversation& conversation) {
       driver.context != nullptr
           ? PyRef::steal(PyObject_CallFunctionObjArgs(enter_task_.get(), loop_.get(), spare.task.get(), nullptr))
           : PyRef{};
-  if (!entered) {
+  if (!entered) {  // another task is the current one: the request has an ordinary Task, the spare waits for the next
     PyErr_Clear();
     Py_CLEAR(driver.context);
+    spares_.push_back(std::move(spare));
     return false;
   }
   load(driver, std::move(coroutine), conversation);

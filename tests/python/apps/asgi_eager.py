@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import gc
 import json
 import weakref
 
@@ -82,6 +83,51 @@ async def do_cancel_sleep0():
         await asyncio.sleep(30)
     except asyncio.CancelledError:
         return "cancelled"
+
+
+async def do_cancel_soon(message):
+    """Behind the first suspension, before the event loop has done anything else."""
+    task = asyncio.current_task()
+    future = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(task.cancel, *message)
+    try:
+        await future
+    except asyncio.CancelledError as error:
+        if hasattr(task, "uncancel"):
+            task.uncancel()
+        return [list(error.args), future.cancelled()]
+
+
+async def do_cancel_soon_message():
+    return await do_cancel_soon(["why"])
+
+
+async def do_cancel_soon_silent():
+    return await do_cancel_soon([])
+
+
+async def do_refuse():
+    """The next request finds that another task is the current one, as far as the server can see."""
+    asyncio.get_running_loop().call_soon(REFUSED.append, True)
+
+
+async def do_tasks():
+    """How many there are, spare ones too."""
+    gc.collect()
+    return sum(isinstance(each, asyncio.Task) for each in gc.get_objects())
+
+
+REFUSED = []
+
+
+def _enter_task(loop, task, enter=asyncio.tasks._enter_task):
+    if REFUSED:
+        REFUSED.clear()
+        raise RuntimeError("refused")
+    enter(loop, task)
+
+
+asyncio.tasks._enter_task = _enter_task
 
 
 async def do_cancel_and_return():

@@ -54,6 +54,12 @@ def test_cancel_before_the_first_suspension_is_delivered_at_it(ask):
     assert ask("same") == [True, True, True, False]
 
 
+def test_cancel_behind_the_first_suspension_keeps_its_message(ask):
+    for _ in range(3):
+        assert ask("cancel_soon_message") == [["why"], True]
+        assert ask("cancel_soon_silent") == [[], True]
+
+
 def test_cancel_of_a_request_that_returns_does_not_reach_the_next(ask):
     for _ in range(3):
         assert ask("cancel_and_return") == "returned"
@@ -88,6 +94,15 @@ def test_name_of_a_task_is_not_passed_on(ask):
 def test_spare_tasks_are_not_seen(ask):
     ask("same")
     assert ask("alone") == []
+
+
+def test_spare_task_that_cannot_be_used_now_is_kept(ask):
+    def refused():
+        ask("refuse")
+        assert ask("same") == [True, True, True, False]
+        return ask("tasks")
+    before = max(refused() for _ in range(3))
+    assert min(refused() for _ in range(10)) <= before
 
 
 @pytest.mark.parametrize("name, result", [
