@@ -136,7 +136,9 @@ const Setting kSettings[] = {
      .field = &Config::sendfile,
      .default_note = "true or $SENDFILE",
      .compat = Compat::Must,
-     .help = "Send files with sendfile(2)."},
+     .help = "Send files with sendfile(2). Off, ASGI applications are not offered http.response.pathsend either, which "
+             "some "
+             "middleware does not know."},
     {.name = "server_header",
      .flags = "--server-header",
      .field = &Config::server_header,

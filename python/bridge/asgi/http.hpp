@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "python/bridge/asgi/conversation.hpp"
 #include "python/bridge/fields.hpp"
@@ -76,6 +77,8 @@ class HttpConversation : public Conversation {
  protected:
   void conclude(bool failed) override;
   void on_gone() override { response_.drop(); }
+  // What may be the reason when the application returns without a response; behind the line of the log.
+  virtual std::string reason_for_silence() const { return {}; }
 
   // What has arrived of the body. Gone: there is nobody who sends it, or the last piece was taken and the client is gone.
   enum class Piece { Data, Wait, Gone, Error };
@@ -99,6 +102,9 @@ class Http : public HttpConversation {
 
   Step try_receive(unsigned what, PyRef& event) override;
   Step take_message(PyObject* message) override;
+
+ protected:
+  std::string reason_for_silence() const override;
 
  private:
   Step send_hint(PyObject* message);

@@ -102,11 +102,17 @@ PyRef subprotocols(const wire::RequestView& request) {
 
 }  // namespace
 
+bool sends_files(const wire::Settings& settings) { return settings.get("sendfile", "1") == "1"; }
+
 Scopes::Scopes(const wire::Settings& settings, PyRef state) : state_(std::move(state)) {
   asgi_ = PyRef::steal(Py_BuildValue("{s:s,s:s}", "version", "3.0", "spec_version", "2.5"));
-  http_ = empty_dicts({"http.response.early_hint", "http.response.pathsend", "http.response.zerocopysend"});
-  trailers_ = empty_dicts(
-      {"http.response.early_hint", "http.response.pathsend", "http.response.zerocopysend", "http.response.trailers"});
+  http_ = empty_dicts({"http.response.early_hint"});
+  trailers_ = empty_dicts({"http.response.early_hint", "http.response.trailers"});
+  if (sends_files(settings)) {
+    const PyRef files = empty_dicts({"http.response.pathsend", "http.response.zerocopysend"});
+    if (PyDict_Update(http_.get(), files.get()) != 0 || PyDict_Update(trailers_.get(), files.get()) != 0)
+      throw std::runtime_error("Python has no memory for a scope");
+  }
   websocket_ = empty_dicts({"websocket.http.response"});
   const char* const variable = std::getenv("SCRIPT_NAME");
   root_path_text_ = settings.get("root_path");

@@ -10,6 +10,9 @@
 
 namespace prefork::bridge::asgi {
 
+// Whether applications are offered to leave files to the server.
+bool sends_files(const wire::Settings& settings);
+
 class Scopes {
  public:
   // `state` is the lifespan's. Throws std::runtime_error when Python refuses.

@@ -8,6 +8,7 @@
 #include "python/bridge/asgi/http.hpp"
 #include "python/bridge/asgi/loop.hpp"
 #include "python/bridge/asgi/message.hpp"
+#include "python/bridge/asgi/scope.hpp"
 #include "python/bridge/bytes.hpp"
 #include "python/bridge/error.hpp"
 #include "python/bridge/log.hpp"
@@ -327,6 +328,12 @@ Step Http::send_hint(PyObject* message) {
   return Step::Done;
 }
 
+// A middleware that holds the start back until a body comes, and knows no other messages, swallows a file.
+std::string Http::reason_for_silence() const {
+  if (response_.started() || !sends_files(loop_.context().settings())) return {};
+  return "; a middleware that does not know http.response.pathsend? See --no-sendfile";
+}
+
 Step HttpConversation::flush() {
   if (gone_) return refuse_gone(), Step::Error;
   if (ended_ || !response_.pending()) return Step::Done;
@@ -353,7 +360,8 @@ void HttpConversation::conclude(bool failed) {
     return break_off();
   }
   if (!failed && !told_of_end)
-    log(Level::Error, std::string(interface_name()) + " application returned without a response: " + description());
+    log(Level::Error, std::string(interface_name()) + " application returned without a response: " + description() +
+                          reason_for_silence());
   response_.replace_by(quitting() ? 503 : 500);
   if (flush() == Step::Error) PyErr_Clear();
 }

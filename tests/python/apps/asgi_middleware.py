@@ -5,7 +5,7 @@ import asyncio
 import contextvars
 
 from fastapi import Depends, FastAPI, Request
-from fastapi.responses import PlainTextResponse, StreamingResponse
+from fastapi.responses import FileResponse, PlainTextResponse, StreamingResponse
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -25,6 +25,25 @@ class Plain:
                 message = {**message, "headers": [*message.get("headers", ()), (b"x-plain", b"yes")]}
             await send(message)
         await self.app(scope, receive, marked)
+
+
+class Late:
+    """Another: it sends the start with the first body, and knows nothing else that may come."""
+
+    def __init__(self, app):
+        self.app = app
+
+    async def __call__(self, scope, receive, send):
+        start = []
+
+        async def late(message):
+            if message["type"] == "http.response.start":
+                start.append(message)
+            elif message["type"] == "http.response.body":
+                while start:
+                    await send(start.pop())
+                await send(message)
+        await self.app(scope, receive, late)
 
 
 app = FastAPI()
@@ -93,3 +112,11 @@ async def endless():
         finally:
             EVENTS.append("cleaned")
     return StreamingResponse(numbers())
+
+
+async def file(scope, receive, send):
+    await FileResponse(__file__)(scope, receive, send)
+
+
+app.mount("/file", file)
+late = Late(file)

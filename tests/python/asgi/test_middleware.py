@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import pathlib
 import socket
 import sys
 
@@ -10,6 +11,8 @@ from support.server import until
 
 httpx = pytest.importorskip("httpx")
 pytest.importorskip("fastapi")
+
+import asgi_middleware  # noqa: E402
 
 
 @pytest.fixture(params=[[], ["--no-eager"]], ids=["eager", "tasks"])
@@ -61,3 +64,21 @@ def test_client_that_leaves_is_noticed(server, client, path, end):
         until(lambda: told("begun"), "the request")
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     until(lambda: told(end), "the end of the request")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--no-sendfile"]], ids=["offered", "not-offered"])
+def test_files_are_compressed_when_the_server_is_not_to_send_them(serve, arguments):
+    server = serve("asgi_middleware:app", *arguments, env={"VIRTUAL_ENV": sys.prefix}, ready="/events")
+    text = pathlib.Path(asgi_middleware.__file__).read_bytes()
+    with httpx.Client(trust_env=False, base_url=f"http://127.0.0.1:{server.port}", timeout=60) as client:
+        assert client.get("/file/", headers={"Accept-Encoding": "identity"}).content == text
+        reply = client.get("/file/", headers={"Accept-Encoding": "gzip"})
+        assert (reply.content, reply.headers.get("content-encoding")) == (text, "gzip" if arguments else None)
+
+
+def test_middleware_that_swallows_a_file_is_said_to(serve):
+    server = serve("asgi_middleware:late", env={"VIRTUAL_ENV": sys.prefix})
+    server.expect("returned without a response: GET / .*http.response.pathsend.*--no-sendfile")
+    assert server.get("/").status == 500
+    server = serve("asgi_middleware:late", "--no-sendfile", env={"VIRTUAL_ENV": sys.prefix})
+    assert server.get("/").body == pathlib.Path(asgi_middleware.__file__).read_bytes()
