@@ -195,6 +195,8 @@ void Connection::cancel_all() {
 }
 
 void Connection::drain() {
+  drained_ = true;
+  if (websocket_ != nullptr && !websocket_->accepted()) websocket_->close(ws_code::kGoingAway, {});
   if (state_ == State::Open && idle()) on_readable();  // what has arrived by now is answered
   if (state_ == State::Open && idle()) {
     // A request may be on its way; an answer that ends the connection tells the client what a reset would not.

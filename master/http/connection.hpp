@@ -202,6 +202,7 @@ class Connection : public net::StreamEvents, public ReplySink, private net::Dead
   bool corked_ = false;
   bool continue_due_ = false;
   bool last_request_ = false;  // the client said that it sends no more
+  bool drained_ = false;       // a WebSocket that is still to come ends at once
   bool replying_ = false;      // in on_reply(): its exchange must not go away under it
   bool more_follows_ = false;  // the record at hand is not its reply's last
   bool broken_ = false;        // the stream failed

@@ -43,7 +43,9 @@ bool Connection::read_upgrade(H1Exchange& exchange) {
     return false;
   }
   exchange.request.head.flags |= wire::kWebSocket;
-  if (!site_.may_tunnel()) websocket_ = std::make_unique<WebSocket>(*this, std::move(handshake));
+  if (site_.may_tunnel()) return true;
+  websocket_ = std::make_unique<WebSocket>(*this, std::move(handshake));
+  if (drained_) websocket_->close(ws_code::kGoingAway, {});
   return true;
 }
 
@@ -59,6 +61,7 @@ Connection::Head Connection::accept_websocket(H1Exchange& exchange, const ReplyE
   exchange.status = 101;
   head_due_ms_ = idle_due_ms_ = half_close_due_ms_ = 0;
   if (leftover_) websocket_->feed(std::exchange(leftover_, nullptr)->rest());
+  if (state_ == State::WebSocket) websocket_->close_if_told_early();
   return Head::Written;
 }
 
@@ -92,9 +95,10 @@ bool Connection::on_websocket_reply(H1Exchange& exchange, const ReplyEvent& even
 }
 
 // A WebSocket would keep the worker for as long as the client likes: its client comes again, and gets a new one.
-void Connection::on_worker_retired(Exchange&) {
-  if (state_ != State::WebSocket) return;
+void Connection::on_worker_retired(Exchange& base) {
+  if (websocket_ == nullptr || !as_h1(base).handshake()) return;
   websocket_->close(ws_code::kRestart, {});
+  if (state_ != State::WebSocket) return;
   if (broken_) on_gone();
   if (state_ != State::Closed) after_write();
 }

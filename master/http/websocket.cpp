@@ -93,6 +93,10 @@ bool WebSocket::on_reply(Exchange& exchange, const ReplyEvent& event) {
 }
 
 void WebSocket::close(std::uint16_t code, std::string_view reason) {
+  if (session_ == nullptr) {
+    early_close_ = code;
+    return;
+  }
   if (connection_.site_.draining) options_.close_timeout = std::min(options_.close_timeout, kLastWord);
   session_->close(code, reason, now());
   if (exchange_ != nullptr && exchange_->link != nullptr && !told_close_) {
@@ -100,6 +104,10 @@ void WebSocket::close(std::uint16_t code, std::string_view reason) {
     exchange_->link->send_close(*exchange_, code, reason);
   }
   flush();
+}
+
+void WebSocket::close_if_told_early() {
+  if (early_close_ != 0) close(early_close_, {});
 }
 
 void WebSocket::on_eof() {

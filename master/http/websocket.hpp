@@ -31,8 +31,10 @@ class WebSocket {
   void feed(std::span<char> in);
   void on_credit();  // the application has received something
   [[nodiscard]] bool on_reply(Exchange& exchange, const ReplyEvent& event);
-  // Ends it with that code: the worker is gone (1011), reloaded (1012), the server stops (1001).
+  // Ends it with that code: the worker is gone (1011), reloaded (1012), the server stops (1001). One that the application has not
+  // accepted yet ends when it does.
   void close(std::uint16_t code, std::string_view reason);
+  void close_if_told_early();  // after accept()
   void on_eof();
   void on_tick();
   void on_written();
@@ -52,6 +54,7 @@ class WebSocket {
   std::vector<char> out_;
   std::vector<char> held_;          // read, and for later: the application has enough to receive
   std::vector<std::byte> partial_;  // a message of the application that comes in pieces
+  std::uint16_t early_close_ = 0;   // what close() was told before there was a session
   bool told_close_ = false;         // the worker knows that it is over
   bool over_ = false;               // nothing more will be sent after what waits
 };

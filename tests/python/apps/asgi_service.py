@@ -12,6 +12,8 @@ async def app(scope, receive, send):
         return await lifespan(receive, send)
     name, *arguments = scope["path"].strip("/").split("/")
     if scope["type"] == "websocket":
+        if name == "late":
+            await until_there("accept")
         return await echo(receive, send)
     if name == "drip":
         return await drip(send, int(arguments[0]))
@@ -59,3 +61,9 @@ async def never():
         await asyncio.sleep(600)
     finally:
         print("never is cleaned up", flush=True)
+
+
+async def until_there(name):
+    print("waits for", name, flush=True)
+    while not os.path.exists(os.path.join(os.environ["PREFORK_TEST"], name)):
+        await asyncio.sleep(0.01)

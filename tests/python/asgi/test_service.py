@@ -8,7 +8,7 @@ import threading
 
 import pytest
 from support.server import until
-from support.websocket import CLOSE, TEXT, connect
+from support.websocket import CLOSE, TEXT, connect, handshake
 from test_websocket_ends import code_of
 
 DEATH = "(?i)worker.*(killed|signal|SIGKILL|died|exited)|Error handling request|WORKER TIMEOUT|Fatal Python error|Worker aborted"
@@ -209,6 +209,43 @@ def test_old_generation_that_does_not_end_is_cancelled_too(serve):
     until(lambda: not set(before) & set(server.workers()), "the old worker's end")
     server.logged("lifespan ends")
     assert server.get("/").status == 200
+
+
+@pytest.mark.parametrize("number, code, told", [(signal.SIGTERM, 1001, "Handling signal: term"), (signal.SIGHUP, 1012, "Reloaded: generation 2")])
+def test_socket_that_is_accepted_late_is_told_too(serve, number, code, told):
+    server = serve("asgi_service:app")
+    with server.connect() as client, client.makefile("rb") as file:
+        client.sendall(handshake("/late"))
+        server.logged("waits for accept")
+        server.signal(number)
+        server.logged(told)
+        (server.folder / "accept").touch()
+        assert_told(client, file, code)
+    server.logged(f"heard {code}")
+
+
+def test_socket_whose_handshake_was_on_its_way_at_a_stop_is_told_too(serve):
+    server = serve("asgi_service:app")
+    with server.connect() as client, client.makefile("rb") as file:
+        asked = handshake("/socket")
+        client.sendall(asked[:40])
+        assert server.get("/").status == 200  # behind it
+        server.signal(signal.SIGTERM)
+        server.logged("Handling signal: term")
+        client.sendall(asked[40:])
+        assert_told(client, file, 1001)
+    assert server.wait() == 0
+
+
+def assert_told(client, file, code):
+    assert file.readline().startswith(b"HTTP/1.1 101 ")
+    while file.readline().strip():
+        pass
+    while (head := file.read(2))[0] != 0x88:
+        file.read(head[1])
+    answer = file.read(head[1])
+    assert code_of(answer) == code
+    client.sendall(b"\x88\x82\0\0\0\0" + answer[:2])
 
 
 def test_startup_that_never_completes_is_said_so(serve):
