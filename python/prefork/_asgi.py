@@ -34,13 +34,13 @@ def _serve(loop, application, worker, lifespan):
             _run(loop, worker, lambda: worker.start(loop, application, lifespan.state, call_awaitable))
         if worker.quitting():
             # What is started is cancelled and not waited for; the application's own end it still has.
-            _cancel(loop, lifespan.task)
+            _cancel(loop, worker, lifespan.task)
         lifespan.end(loop)
-        loop.run_until_complete(_worker.stop_on_loop(lambda: worker.log_exception("Exception in on_worker_stop")))
+        _complete(loop, worker, _worker.stop_on_loop(lambda: worker.log_exception("Exception in on_worker_stop")))
         loop.run_until_complete(_call_term(worker))
         return worker.status()
     finally:
-        _close(loop)
+        _close(loop, worker)
 
 
 async def _call_term(worker):
@@ -82,16 +82,29 @@ def _new_loop(kind):
     return asyncio.new_event_loop()
 
 
-def _cancel(loop, spared=None):
+def _complete(loop, worker, coroutine):
+    """Behind the last request. The exit that a signal raised in one task may come out of those that waited for that one, too: it ends nothing more."""
+    task = loop.create_task(coroutine)
+    while not task.done():
+        try:
+            loop.run_until_complete(task)
+        except (SystemExit, KeyboardInterrupt):
+            if not worker.quitting():
+                worker.log_exception("Exception in a task of the application")
+            _use_up_stops(loop)
+    return task.result()
+
+
+def _cancel(loop, worker, spared=None):
     tasks = [task for task in asyncio.all_tasks(loop) if task is not spared]
     for task in tasks:
         task.cancel()
     if tasks:
-        loop.run_until_complete(asyncio.wait(tasks, timeout=CANCEL_SECONDS))
+        _complete(loop, worker, asyncio.wait(tasks, timeout=CANCEL_SECONDS))
 
 
-def _close(loop):
-    _cancel(loop)
+def _close(loop, worker):
+    _cancel(loop, worker)
     loop.run_until_complete(loop.shutdown_asyncgens())
     asyncio.set_event_loop(None)
     loop.close()
@@ -153,7 +166,7 @@ class Lifespan:
         return loop.run_until_complete(self.startup())
 
     def end(self, loop):
-        loop.run_until_complete(self.shutdown())
+        _complete(loop, self._worker, self.shutdown())
 
     async def startup(self):
         """False: the worker must not serve."""

@@ -129,7 +129,7 @@ void Conversation::on_finished() {
   finished_ = true;
   const bool failed = PyErr_Occurred() != nullptr;
   if (failed) {
-    if (((gone_ || told_gone_) && began_with_client_gone()) ||
+    if (drop_exit(quitting()) || ((gone_ || told_gone_) && began_with_client_gone()) ||
         ((was_cancelled_ || quitting()) && PyErr_ExceptionMatches(loop_.cancelled_error()) != 0)) {
       PyErr_Clear();
     } else {

@@ -33,14 +33,12 @@ void let_go(Driver& driver) {
   if (Conversation* const conversation = std::exchange(driver.conversation, nullptr)) conversation->release();
 }
 
-// The application's coroutine has returned, or raised the error that is set. Cancellation goes on to the Task.
+// The application's coroutine has returned, or raised the error that is set. Cancellation goes on to the Task. A signal's SystemExit does
+// not: the event loop hears of that from the Loop, which the bell wakes, and a Task would keep it for somebody who never asks.
 PySendResult finish(Driver& driver, PyObject** result) {
   const bool cancelled = PyErr_Occurred() != nullptr && PyErr_ExceptionMatches(driver.cancelled_error) != 0;
-  const bool quits = quitting() && PyErr_Occurred() != nullptr && PyErr_ExceptionMatches(PyExc_SystemExit) != 0;
   PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
-  if (quits) {
-    PyErr_Fetch(&type, &value, &trace);
-  } else if (cancelled) {
+  if (cancelled) {
     PyErr_Fetch(&type, &value, &trace);
     Py_XINCREF(type);
     Py_XINCREF(value);
@@ -49,7 +47,7 @@ PySendResult finish(Driver& driver, PyObject** result) {
   }
   driver.conversation->on_finished();
   let_go(driver);
-  if (quits || cancelled) {
+  if (cancelled) {
     PyErr_Restore(type, value, trace);
     return PYGEN_ERROR;
   }

@@ -23,6 +23,8 @@ async def app(scope, receive, send):
         os._exit(7)
     if name == "never":
         return await never()
+    if name == "interrupted":
+        return await interrupted(receive, send)
     await answer(send, b"%d" % os.getpid())
 
 
@@ -67,3 +69,23 @@ async def until_there(name):
     print("waits for", name, flush=True)
     while not os.path.exists(os.path.join(os.environ["PREFORK_TEST"], name)):
         await asyncio.sleep(0.01)
+
+
+async def interrupted(receive, send):
+    """A signal's exit that comes in a task of the request's own reaches the request only when it is cancelled itself."""
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+    child = asyncio.create_task(busy())
+    try:
+        await asyncio.sleep(600)
+    finally:
+        await child
+
+
+async def busy():
+    """Python code that runs for nearly all of the time."""
+    while True:
+        until = time.monotonic() + 0.05
+        while time.monotonic() < until:
+            pass
+        await asyncio.sleep(0)

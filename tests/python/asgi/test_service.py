@@ -248,6 +248,18 @@ def assert_told(client, file, code):
     client.sendall(b"\x88\x82\0\0\0\0" + answer[:2])
 
 
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_exit_that_a_signal_raises_in_a_task_leaves_the_lifespan_its_end(serve, loop):
+    server = serve("asgi_service:app", "--asgi-loop", loop, "--python", sys.executable)
+    server.expect("Requests are broken off|Error handling|worker")
+    with server.connect() as client:
+        client.sendall(b"GET /interrupted HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert client.recv(1)
+        server.signal(signal.SIGINT)
+        assert server.wait() == 0
+    assert "lifespan ends" in server.log() and "application's lifespan" not in server.log()
+
+
 def test_startup_that_never_completes_is_said_so(serve):
     server = serve("asgi_service:app", "--boot-timeout", "1", env={"HANG": "startup"}, ready=None)
     server.expect("not ready within --boot-timeout")
