@@ -123,16 +123,12 @@ void Server::leave_when_done() {
     stage_ = Stage::Leaving;
     supervisor_.stop();
   }
-  if (supervisor_.running() != 0) return;
-  dispatcher_.fail_queue(503, "the server has stopped");  // what the last worker had not started
-  loop_.stop();
+  if (supervisor_.running() == 0) loop_.stop();
 }
 
 void Server::stop_quickly(const char* why) {
-  if (stage_ == Stage::Leaving && supervisor_.stopping()) {  // once more, or they did not go
-    dispatcher_.fail_queue(503, "the server has stopped");
+  if (stage_ == Stage::Leaving && supervisor_.stopping())  // once more, or they did not go
     return supervisor_.quit(SIGKILL);
-  }
   if (!dispatcher_.idle()) log_.warning("Requests are broken off: ", why);
   const bool patience_is_over = stage_ == Stage::Draining;
   stage_ = Stage::Leaving;
@@ -143,7 +139,7 @@ void Server::stop_quickly(const char* why) {
   // An event loop cancels what it runs and ends its lifespan, also when its requests have had their time.
   const bool lifespan = dispatcher_.interface_known() && dispatcher_.interface() == wire::Interface::Asgi;
   supervisor_.quit(patience_is_over && !lifespan ? SIGKILL : SIGQUIT);
-  dispatcher_.fail_queue(503, "the server has stopped");
+  dispatcher_.set_gate(dispatch::Dispatcher::Gate::Stopped);
   kill_timer_.start(kQuickMs);
 }
 

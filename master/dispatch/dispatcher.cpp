@@ -210,6 +210,7 @@ void Dispatcher::set_gate(Gate gate) {
   if (gate_ == gate) return;
   gate_ = gate;
   if (gate == Gate::Refusing) return fail_queue(500, kNoCode);
+  if (gate == Gate::Stopped) return fail_queue(503, kStopped);
   none_ready_since_ms_ = loop_.now_ms();
   if (gate != Gate::Held) return;
   std::vector<http::Exchange*> revoked;
@@ -251,6 +252,7 @@ WorkerLink* Dispatcher::pick() {
 }
 
 void Dispatcher::dispatch() {
+  if (gate_ == Gate::Stopped) return fail_queue(503, kStopped);  // what workers that went have given back
   if (gate_ != Gate::Open) return;
   if (sticky_ && sticky_->waiting() != 0) dispatch_lanes();
   while (http::Exchange* exchange = queue_.front()) {

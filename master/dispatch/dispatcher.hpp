@@ -68,11 +68,11 @@ class Dispatcher {
   void fail_running(WorkerLink& link, std::uint16_t status, const char* why);
   // Ends the replies that have begun: streams, WebSockets.
   void cut_streams(WorkerLink& link);
-  void fail_queue(std::uint16_t status, const char* why);
 
-  // --- from the server, in development
-  // Held: requests wait, also those that a worker has not started. Refusing: they are failed with 500, for there is no code to run.
-  enum class Gate : std::uint8_t { Open, Held, Refusing };
+  // --- from the server
+  // In development. Held: requests wait, also those that a worker has not started. Refusing: they are failed with 500, for there is no
+  // code to run. At the end, Stopped: what waits, comes or is given back by a worker that goes gets 503 in the same turn.
+  enum class Gate : std::uint8_t { Open, Held, Refusing, Stopped };
   void set_gate(Gate gate);
   Gate gate() const { return gate_; }
 
@@ -114,6 +114,7 @@ class Dispatcher {
   bool hold_bells();
   void enqueue_front(http::Exchange& exchange);
   void fail(http::Exchange& exchange, std::uint16_t status, const char* why);
+  void fail_queue(std::uint16_t status, const char* why);
   void leave(http::Exchange& exchange);
   void expire_queue();
   void arm_stuck_check();

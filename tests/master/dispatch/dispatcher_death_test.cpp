@@ -50,6 +50,27 @@ TEST_F(DispatcherDeathTest, AFailureThatEndsItsConnectionTakesTheConnectionsOthe
   EXPECT_EQ(dispatcher.queued(), 0U);
 }
 
+TEST_F(DispatcherDeathTest, WhatAWorkerGivesBackAfterTheEndIsAnsweredInTheSameTurn) {
+  Worker& last = worker(2);
+  Client& running = submit("/1");
+  Client& unstarted = submit("/2");
+  turn();
+  const auto heads = last.read();
+  ASSERT_EQ(heads.size(), 2U);
+  ASSERT_TRUE(last.claim(heads[0]));
+  Client& waiting = submit("/3");
+  dispatcher.set_gate(Dispatcher::Gate::Stopped);
+  EXPECT_EQ(waiting.failure, 503);
+  EXPECT_EQ(unstarted.failure, 0) << "its worker may still begin it";
+  Client& late = submit("/4");
+  bury(last);
+  turn();
+  EXPECT_EQ(running.failure, 502);
+  EXPECT_EQ(unstarted.failure, 503);
+  EXPECT_EQ(late.failure, 503);
+  EXPECT_TRUE(dispatcher.idle());
+}
+
 TEST_F(DispatcherDeathTest, AReplyPublishedBeforeTheDeathCounts) {
   Worker& dead = worker(2);
   Client& answered = submit("/1");
