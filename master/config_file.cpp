@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <climits>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
@@ -16,6 +15,7 @@
 
 #include "master/config_sources.hpp"
 #include "shm/fd.hpp"
+#include "shm/own_executable.hpp"
 
 namespace prefork {
 namespace {
@@ -240,12 +240,7 @@ ConfigFile located(const std::string& location, const std::string& directory) {
 
 bool is_executable(const fs::path& path) { return access(path.c_str(), X_OK) == 0 && !fs::is_directory(path); }
 
-std::string own_directory() {
-  char path[PATH_MAX];
-  const ssize_t length = readlink("/proc/self/exe", path, sizeof path);
-  return length > 0 ? fs::path(std::string(path, static_cast<std::size_t>(length))).parent_path().string()
-                    : std::string();
-}
+fs::path own_directory() { return fs::path(shm::own_executable()).parent_path(); }
 
 }  // namespace
 

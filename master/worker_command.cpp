@@ -7,11 +7,10 @@
 #include <filesystem>
 #include <string_view>
 
-#include "master/process/descriptors.hpp"
-#include "master/process/successor.hpp"
-
 #include "master/config_load.hpp"
+#include "master/process/descriptors.hpp"
 #include "master/serve/access_format.hpp"
+#include "shm/own_executable.hpp"
 
 namespace prefork {
 namespace {
@@ -113,7 +112,7 @@ std::string directory_of(const Config& config) {
 
 process::WorkerCommand worker_command_of(const Config& config, const Logs& logs, int shared_fd) {
   process::WorkerCommand command;
-  command.executable = std::filesystem::path(process::own_executable()).parent_path().string() +
+  command.executable = std::filesystem::path(shm::own_executable()).parent_path().string() +
                        (config.builtin_app == "echo" ? "/prefork-echo" : "/prefork-worker");
   command.preload = config.preload_app && config.builtin_app.empty();
   command.directory = directory_of(config);

@@ -2,14 +2,13 @@
 
 #include <unistd.h>
 
-#include <array>
-#include <climits>
 #include <cstdlib>
 #include <filesystem>
 #include <sstream>
 #include <system_error>
 
 #include "master/process/environment.hpp"
+#include "shm/own_executable.hpp"
 
 namespace prefork::process {
 namespace {
@@ -18,19 +17,9 @@ constexpr int kFirstSocket = 3;
 
 }  // namespace
 
-std::string own_executable() {
-  std::array<char, PATH_MAX> path{};
-  const ssize_t length = ::readlink("/proc/self/exe", path.data(), path.size());
-  if (length <= 0) throw std::system_error(errno, std::system_category(), "reading /proc/self/exe");
-  std::string whole(path.data(), static_cast<std::size_t>(length));
-  constexpr std::string_view kDeleted = " (deleted)";
-  if (whole.ends_with(kDeleted)) whole.resize(whole.size() - kDeleted.size());
-  return whole;
-}
-
 Successor::Successor(net::Loop& loop, const SuccessorCommand& command, std::function<void()> exited)
     : exited_(std::move(exited)) {
-  const std::string program = own_executable();
+  const std::string program = shm::own_executable();
   std::vector<char*> arguments{const_cast<char*>(program.c_str())};
   for (const std::string& one : command.arguments) arguments.push_back(const_cast<char*>(one.c_str()));
   arguments.push_back(nullptr);

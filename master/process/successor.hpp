@@ -11,9 +11,6 @@
 
 namespace prefork::process {
 
-// The file that this process runs. After an upgrade in place that file has lost its name; what has the name now is meant.
-std::string own_executable();
-
 struct SuccessorCommand {
   std::vector<std::string> arguments;  // without the program's name
   std::string directory;

@@ -2,13 +2,12 @@
 
 #include <unistd.h>
 
-#include <array>
-#include <climits>
 #include <cstdarg>
 #include <stdexcept>
 
 #include "python/bridge/bytes.hpp"
 #include "python/bridge/error.hpp"
+#include "shm/own_executable.hpp"
 
 namespace prefork::bridge {
 namespace {
@@ -18,10 +17,7 @@ PyObject* boot = nullptr;  // the module; lives as long as the process
 }  // namespace
 
 std::string executable_folder() {
-  std::array<char, PATH_MAX> path{};
-  const ssize_t length = ::readlink("/proc/self/exe", path.data(), path.size());
-  if (length <= 0) return {};
-  const std::string whole(path.data(), static_cast<std::size_t>(length));
+  const std::string whole = shm::own_executable();
   return whole.substr(0, whole.rfind('/'));
 }
 

@@ -124,6 +124,16 @@ def test_without_dev_shm(serve, preload):
     assert server.get("/").status == 200
 
 
+@needs_mounts
+@PRELOAD
+@pytest.mark.parametrize("app", [WSGI, ASGI])
+def test_without_proc(serve, app, preload):
+    server = serve(app, "--no-control-socket", *preload, workers=2, command=after("mount -t tmpfs none /proc", "unshare --mount"))
+    serves_everything(server)
+    server.reload()
+    assert server.get("/").body == b"hello"
+
+
 READ_ONLY = "mount --make-rprivate /; mount -o remount,bind,ro /; if touch {0}/probe 2>/dev/null; then mount -o remount,bind,ro $(stat -c %m {0}); fi; ! touch {0}/probe 2>/dev/null"
 
 
