@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <iterator>
 #include <system_error>
 #include <thread>
 
@@ -107,17 +108,35 @@ bool Doors::has(const std::vector<Door>& doors, const BindAddress& address) cons
 }
 
 void Doors::prepare(const Config& fresh) {
-  prepared_.clear();
-  wanted_ = fresh.bind_addresses;
+  std::vector<Door> bound;
   try {
-    for (const auto& address : wanted_) {
-      if (!has(doors_, address)) prepared_.push_back(bind(address, fresh));
+    for (const auto& address : fresh.bind_addresses) {
+      if (!has(doors_, address) && !has(prepared_, address)) bound.push_back(bind(address, fresh));
     }
   } catch (...) {
-    for (const auto& door : prepared_) remove_file(door);
-    prepared_.clear();
+    for (const auto& door : bound) remove_file(door);
     throw;
   }
+  wanted_ = fresh.bind_addresses;
+  forget_unwanted();
+  std::move(bound.begin(), bound.end(), std::back_inserter(prepared_));
+}
+
+void Doors::forget_prepared() {
+  wanted_.clear();
+  forget_unwanted();
+}
+
+void Doors::forget_unwanted() {
+  std::erase_if(prepared_, [this](const Door& door) {
+    if (wants(door)) return false;
+    remove_file(door);
+    return true;
+  });
+}
+
+bool Doors::wants(const Door& door) const {
+  return std::find(wanted_.begin(), wanted_.end(), door.address) != wanted_.end();
 }
 
 void Doors::commit() {
@@ -127,7 +146,7 @@ void Doors::commit() {
   }
   prepared_.clear();
   for (std::size_t i = 0; i < doors_.size();) {
-    if (std::find(wanted_.begin(), wanted_.end(), doors_[i].address) != wanted_.end()) {
+    if (wants(doors_[i])) {
       ++i;
       continue;
     }
@@ -146,6 +165,7 @@ void Doors::close(Door& door) {
 }
 
 void Doors::close() {
+  forget_prepared();
   remove_files();
   for (auto& door : doors_) close(door);
   doors_.clear();

@@ -27,7 +27,7 @@ class Doors {
   // A reload's new addresses: prepare() binds them or throws, changing nothing; then one of the others.
   void prepare(const Config& fresh);
   void commit();
-  void forget_prepared() { prepared_.clear(); }
+  void forget_prepared();
 
   // Takes in who has connected by now, then accepts nobody any more.
   void close();
@@ -52,6 +52,8 @@ class Doors {
   void listen(Door& door);
   void close(Door& door);
   void remove_file(const Door& door) const;
+  bool wants(const Door& door) const;
+  void forget_unwanted();
   bool has(const std::vector<Door>& doors, const BindAddress& address) const;
 
   net::Loop& loop_;

@@ -195,7 +195,7 @@ bool Server::before_sleep() {
 // As process 1 we are given the orphans of the whole container, and as the parent of a mold's workers those of all our processes. Our
 // own children are libuv's to reap or the supervisor's, and the threads' that read a configuration.
 void Server::reap_orphans() {
-  if ((::getpid() != 1 && !supervisor_.adopts()) || reloading_ || supervisor_.forking()) return;
+  if ((::getpid() != 1 && !supervisor_.adopts()) || reading_ || supervisor_.forking()) return;
   for (;;) {
     siginfo_t info{};
     if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return;

@@ -50,7 +50,7 @@ void Server::on_control(const std::string& command, const process::ControlSocket
   }
   if (stage_ != Stage::Serving) return answer(false, "the server stops");
   if (wait) {
-    (reloading_ ? later_waiters_ : reload_waiters_).emplace_back([this, answer](const std::string& failure) {
+    read_waiters_.emplace_back([this, answer](const std::string& failure) {
       answer(failure.empty(),
              failure.empty() ? "generation " + std::to_string(supervisor_.generation()) + " serves" : failure);
     });

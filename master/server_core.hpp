@@ -38,6 +38,7 @@ class Server {
   int run();  // the process's exit code
 
  private:
+  using ReloadWaiters = std::vector<std::function<void(const std::string& failure)>>;
   // Serving -> Delaying (TERM with --drain-delay) -> Draining (no listener; what is there is answered) -> Leaving (workers end)
   enum class Stage { Serving, Delaying, Draining, Leaving };
 
@@ -77,9 +78,11 @@ class Server {
   void halt(int code);
   void leave_when_done();
   void reload();
+  void read_configuration();
   void begin_reload(CommandLine fresh);
   void apply(CommandLine fresh);
-  void end_reload(const std::string& failure, const std::string& shown);
+  bool reloading() const { return reading_ || supervisor_.reloading(); }
+  void end_reload(ReloadWaiters& waiters, const std::string& failure, const std::string& shown);
   void say(const Notice& notice);
 
   // server_control.cpp
@@ -135,14 +138,13 @@ class Server {
   net::Timer second_;
   net::Timer watchdog_;  // systemd's
   Stage stage_ = Stage::Serving;
-  bool terminal_ = false;   // a person may press Ctrl-C
-  bool first_mold_ = true;  // none was made yet
-  bool resting_ = false;    // a successor serves
-  bool reloading_ = false;  // from SIGHUP to the supervisor's answer
-  bool reload_again_ = false;
-  using ReloadWaiters = std::vector<std::function<void(const std::string& failure)>>;
-  ReloadWaiters reload_waiters_;
-  ReloadWaiters later_waiters_;  // who asked while one went on, which may have read the files of before
+  bool terminal_ = false;         // a person may press Ctrl-C
+  bool first_mold_ = true;        // none was made yet
+  bool resting_ = false;          // a successor serves
+  bool reading_ = false;          // the configuration, for a reload
+  bool read_again_ = false;       // another reload came meanwhile: what is read may be of before
+  ReloadWaiters reload_waiters_;  // of the generation that comes up
+  ReloadWaiters read_waiters_;    // of what is read
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for work that is done beside the loop
   int exit_code_ = 0;
 };

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
+#include <iterator>
 #include <memory>
 #include <optional>
 
@@ -176,17 +177,21 @@ void read_config(ConfigReader& reader) {
 
 }  // namespace
 
+// The newest counts: a configuration that is being read is read again, and a generation that is still to come up (it may hang) gives
+// way to the one after it.
 void Server::reload() {
   if (stage_ != Stage::Serving) return;
   if (resting_) wake();
-  if (reloading_) {
-    reload_again_ = true;
-    return;
-  }
-  reloading_ = true;
   if (config_.reload) dispatcher_.set_gate(dispatch::Dispatcher::Gate::Held);
   notifier_.reloading();
   logs_.reopen();
+  if (!reading_) return read_configuration();
+  read_again_ = true;
+  config_reading_.request_stop();
+}
+
+void Server::read_configuration() {
+  reading_ = true;
   config_reading_ = std::stop_source();
   if (config_.boot_timeout.count() != 0) config_timer_.start(static_cast<std::uint64_t>(config_.boot_timeout.count()));
   auto* reader = new ConfigReader;
@@ -196,11 +201,13 @@ void Server::reload() {
   reader->done = [this, alive = std::weak_ptr<bool>(alive_)](ConfigReader& read) {
     if (alive.expired()) return;
     config_timer_.stop();
+    reading_ = false;
     if (stage_ != Stage::Serving) return;
+    if (std::exchange(read_again_, false)) return read_configuration();
     if (!read.fresh) {
       if (read.stop.stop_requested()) read.error = "the configuration was not read within --boot-timeout";
       log_.error("Reload failed: ", read.error);
-      return end_reload(read.error, read.error);
+      return end_reload(read_waiters_, read.error, read.error);
     }
     begin_reload(std::move(*read.fresh));
   };
@@ -221,10 +228,12 @@ void Server::begin_reload(CommandLine fresh) {
     logs_.prepare(fresh.config);
     doors_.prepare(fresh.config);
   } catch (const std::exception& error) {
-    logs_.forget_prepared();
+    if (!supervisor_.reloading()) logs_.forget_prepared();
     log_.error("Reload failed: ", error.what());
-    return end_reload(error.what(), error.what());
+    return end_reload(read_waiters_, error.what(), error.what());
   }
+  std::move(read_waiters_.begin(), read_waiters_.end(), std::back_inserter(reload_waiters_));
+  read_waiters_.clear();
   start_hooks(fresh.config);          // the new functions hear of the reload and of its workers
   if (hooks_) run_hook("on_reload");  // a mold runs it before it forks anybody
   const auto command = worker_command_of(fresh.config, logs_, shared_.get());
@@ -237,7 +246,7 @@ void Server::begin_reload(CommandLine fresh) {
     }
     doors_.forget_prepared();
     logs_.forget_prepared();
-    end_reload(failure, supervisor_.failure());
+    end_reload(reload_waiters_, failure, supervisor_.failure());
   });
 }
 
@@ -254,19 +263,17 @@ void Server::apply(CommandLine fresh) {
 }
 
 // `shown`: what a developer sees of the failure.
-void Server::end_reload(const std::string& failure, const std::string& shown) {
-  reloading_ = false;
-  if (!reload_again_ && stage_ == Stage::Serving) {
+void Server::end_reload(ReloadWaiters& waiters, const std::string& failure, const std::string& shown) {
+  metrics_.reloaded(failure.empty());
+  if (!reloading() && stage_ == Stage::Serving) {
     if (config_.reload && !failure.empty()) {
       refuse(shown);
     } else {
       serve_again();
     }
+    notifier_.ready(failure.empty() ? "Serving" : "Serving; the last reload failed");
   }
-  metrics_.reloaded(failure.empty());
-  notifier_.ready(failure.empty() ? "Serving" : "Serving; the last reload failed");
-  for (auto& waiter : std::exchange(reload_waiters_, std::exchange(later_waiters_, {}))) waiter(failure);
-  if (std::exchange(reload_again_, false)) reload();
+  for (auto& waiter : std::exchange(waiters, {})) waiter(failure);
 }
 
 void Server::say(const Notice& notice) {

@@ -17,6 +17,8 @@
 namespace prefork::process {
 namespace {
 
+constexpr std::uint64_t kImportPatienceMs = 2'000;  // of one that is told to end while it imports
+
 // "AGE REST".
 unsigned take_age(std::string_view& text) {
   unsigned age = 0;
@@ -202,7 +204,7 @@ void Mold::retire(std::uint64_t patience_ms) {
   } else {
     kill(SIGTERM);  // it imports, and nobody wants to know what
   }
-  patience_.start(patience_ms);
+  patience_.start(loaded_ ? patience_ms : std::min(patience_ms, kImportPatienceMs));
 }
 
 void Mold::end(std::chrono::milliseconds most) {

@@ -225,7 +225,7 @@ void Supervisor::resume() {
 void Supervisor::reload(WorkerCommand command, const SupervisorPolicy& policy, Reloaded done) {
   if (stopping_) return done("the server stops");
   if (reloading_) {
-    if (reloaded_) std::exchange(reloaded_, nullptr)("another reload came");
+    log_.info("Generation ", generation_, " is given up: another reload came");
   } else {
     previous_command_ = std::move(command_);
     previous_policy_ = policy_;
@@ -336,15 +336,15 @@ void Supervisor::stop() {
   if (reloaded_) std::exchange(reloaded_, nullptr)("the server stops");
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     WorkerProcess& worker = *workers_[i];
-    worker.notes.ending = true;
     if (worker.link().state() == State::Starting) {
-      worker.link().retire();
-      if (!worker.withdraw()) worker.kill(SIGTERM);
+      end_starting(worker);
     } else if (worker.link().state() == State::Ready) {
+      worker.notes.ending = true;
       dispatcher_.retire(worker.link());
     }
   }
   forget_unborn();
+  arm();
 }
 
 void Supervisor::quit(int signal) {

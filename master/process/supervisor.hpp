@@ -69,7 +69,8 @@ class Supervisor : public dispatch::WorkerKeeper {
   bool forking() const;                            // one of our children may be a worker that we are still to hear of
   bool owns(int pid) const;
 
-  // Starts generation N+1; `done` comes when it serves alone, or when it does not come up and N stays.
+  // Starts generation N+1; `done` comes when it serves alone, or when it does not come up and N stays. One that is to come up still is
+  // given up for it; of that one `done` never comes.
   void reload(WorkerCommand command, const SupervisorPolicy& policy, Reloaded done);
   bool reloading() const { return reloading_; }
   // In development: the traceback of the last start that failed, else what is known of it.

@@ -62,10 +62,12 @@ void Supervisor::keep_deadline(WorkerProcess& worker, std::uint64_t now_ms) {
   if (worker.notes.due_ms == 0 || now_ms < worker.notes.due_ms) return;
   worker.notes.due_ms = 0;
   if (worker.link().state() == State::Starting) {
-    worker.notes.cause = "not ready within --boot-timeout";
-    if (Mold* mold = worker.mold(); mold != nullptr && !worker.notes.ending) {
-      mold->cause = worker.notes.cause;
-      mold->kill(SIGKILL);
+    if (!worker.notes.ending) {
+      worker.notes.cause = "not ready within --boot-timeout";
+      if (Mold* mold = worker.mold(); mold != nullptr) {
+        mold->cause = worker.notes.cause;
+        mold->kill(SIGKILL);
+      }
     }
   } else if (worker.notes.cause.empty() && worker.notes.was_ready) {
     worker.notes.cause = "not finished within --graceful-timeout";

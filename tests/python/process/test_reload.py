@@ -1,10 +1,11 @@
 """Workers come and go under load, and no client notices."""
 
 import signal
+import subprocess
 
 import pytest
 from support.load_generator import finish, keep_busy, no_failure
-from support.server import until
+from support.server import BUILD, until
 
 APP = "process_app:application"
 
@@ -114,6 +115,88 @@ def test_a_configuration_file_that_hangs_leaves_the_old_settings_serving(serve, 
     (tmp_path / "hang").unlink()
     server.reload()
     assert server.get("/").status == 200
+
+
+HANGS = """
+import pathlib, signal, time
+if pathlib.Path("hangs").exists():
+    for number in (signal.SIGTERM, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
+    pathlib.Path("hanging").touch()
+    time.sleep(3600)
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [b"ok"]
+"""
+
+
+@pytest.mark.parametrize("how", [(), ("--preload",), ("--reload",), ("--reload-mode", "surge")], ids=" ".join)
+def test_a_generation_that_hangs_gives_way_to_the_next_reload(serve, tmp_path, how):
+    """Also when it is deaf. --boot-timeout, which would end it too, is longer than this test waits."""
+    (tmp_path / "late.py").write_text(HANGS)
+    server = serve("late:application", *how, "--boot-timeout", "1000", "--control-socket", "ctl", cwd=tmp_path, workers=2)
+    (tmp_path / "hangs").touch()
+    waiting = subprocess.Popen([BUILD / "prefork", "reload", "--wait", tmp_path / "ctl"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    until((tmp_path / "hanging").exists, "the import that hangs")
+    (tmp_path / "hangs").unlink()
+    server.signal(signal.SIGHUP)
+    server.logged("Generation 2 is given up: another reload came")
+    server.logged("Reloaded: generation 3")
+    assert waiting.communicate(timeout=60)[0] == "generation 3 serves\n"
+    assert waiting.returncode == 0
+    assert server.get("/").body == b"ok"
+    until(lambda: len(server.workers()) == 2, "the end of those that hang")
+
+
+def test_a_configuration_file_that_hangs_is_read_again_for_the_next_reload(serve, tmp_path):
+    (tmp_path / "conf.py").write_text("import pathlib, time\nif pathlib.Path('hang').exists():\n    pathlib.Path('hangs').touch()\n    time.sleep(3600)\n")
+    server = serve(APP, "-c", "conf.py", "--boot-timeout", "1000", cwd=tmp_path)
+    (tmp_path / "hang").touch()
+    server.signal(signal.SIGHUP)
+    until((tmp_path / "hangs").exists, "the file that hangs")
+    (tmp_path / "hang").unlink()
+    server.reload()
+    assert server.get("/").status == 200
+
+
+def test_a_configuration_that_cannot_be_read_stops_no_reload_that_goes_on(serve, tmp_path):
+    (tmp_path / "conf.py").write_text("")
+    server = serve(APP, "-c", "conf.py", cwd=tmp_path)
+    server.expect(r"\[ERROR\] Reload failed: [^\n]*conf.py")
+    (server.folder / "boot-delay").write_text("2")
+    booting = server.log().count("Booting worker")
+    server.signal(signal.SIGHUP)
+    until(lambda: server.log().count("Booting worker") > booting, "the new worker")
+    (tmp_path / "conf.py").write_text("workers = \n")
+    server.signal(signal.SIGHUP)
+    server.logged("Reload failed")
+    server.logged("Reloaded: generation 2")
+
+
+@pytest.mark.parametrize("end", ["fails", "TERM", "QUIT"])
+def test_the_socket_file_of_a_reload_that_does_not_end_well_is_removed(serve, tmp_path, end):
+    def bind(*names):
+        (tmp_path / "conf.py").write_text(f"bind = {[f'unix:{tmp_path}/{name}' for name in names]}\n")
+
+    bind("first")
+    without_bind = f"sh -c 'shift 2; exec {BUILD}/prefork \"$@\"' sh"
+    server = serve(APP, "-c", "conf.py", cwd=tmp_path, bind=f"unix:{tmp_path}/first", workers=None, command=without_bind)
+    bind("first", "second")
+    if end == "fails":
+        for entry in (r"\[ERROR\] Exception in worker process", r"\[ERROR\] Worker \(pid:\d+\) exited with code 3", r"\[ERROR\] Reload failed"):
+            server.expect(entry)
+        (tmp_path / "broken").touch()
+    else:
+        (tmp_path / "boot-delay").write_text("600")
+    server.signal(signal.SIGHUP)
+    if end == "fails":
+        server.logged("Reload failed")
+        assert server.get("/").status == 200
+    else:
+        until((tmp_path / "second").exists, "the new socket")
+        server.signal(getattr(signal, f"SIG{end}"))
+        assert server.wait() == 0
+    until(lambda: not (tmp_path / "second").exists(), "the end of the new socket's file")
 
 
 RELEASE = """
