@@ -215,12 +215,17 @@ void Server::started() {
   if (worker_kind(config_, {}).empty()) log_.info("Using worker: ", worker_kind(config_, dispatcher_.interface()));
   log_.info("Serving with ", supervisor_.running(), supervisor_.running() == 1 ? " worker" : " workers");
   notifier_.ready("Serving");
-  if (const auto interval = notifier_.watchdog_interval()) {
-    const auto every = static_cast<std::uint64_t>(interval->count() / 1000);
-    notifier_.alive();
-    watchdog_.start(every, every);
-  }
+  feed_watchdog();
   if (!preloads()) run_hook("when_ready");
+}
+
+// From the moment at which systemd counts: when the service is ready, or is ours after an upgrade.
+void Server::feed_watchdog() {
+  const auto interval = notifier_.watchdog_interval();
+  if (!interval || watchdog_.active()) return;
+  const auto every = static_cast<std::uint64_t>(interval->count() / 1000);
+  notifier_.alive();
+  watchdog_.start(every, every);
 }
 
 void Server::open_pidfile() {

@@ -50,6 +50,7 @@ class Server {
   void every_second();
   void reap_orphans();
   void started();
+  void feed_watchdog();
   void open_pidfile();
   void look_after_files();
   static void hold_signals();

@@ -15,7 +15,7 @@ void Server::upgrade() {
   command.arguments = line_.arguments;
   command.directory = line_.launch_directory;
   command.sockets = doors_.descriptors();
-  if (notifier_.connected()) command.environment.push_back("NOTIFY_SOCKET=" + notifier_.socket());
+  command.environment = notifier_.variables();
   command.environment.push_back(process::descriptor_limit_variable());
   run_hook("pre_exec");
   try {
@@ -73,6 +73,7 @@ void Server::look_for_predecessor() {
   }
   look_after_files();
   notifier_.main_pid(::getpid());
+  feed_watchdog();
 }
 
 }  // namespace prefork

@@ -54,6 +54,13 @@ Notifier Notifier::from_environment() {
   return notifier;
 }
 
+std::vector<std::string> Notifier::variables() const {
+  std::vector<std::string> all;
+  if (!socket_.empty()) all.push_back("NOTIFY_SOCKET=" + socket_);
+  if (watchdog_) all.push_back("WATCHDOG_USEC=" + std::to_string(2 * watchdog_->count()));
+  return all;
+}
+
 int Notifier::reloading() const { return send("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(monotonic_us())); }
 
 // A status is one line: what follows a line end would be read as another assignment.

@@ -24,8 +24,8 @@ class Notifier {
   // Reads and removes NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID.
   static Notifier from_environment();
 
-  bool connected() const { return !socket_.empty(); }
-  const std::string& socket() const { return socket_; }
+  // What from_environment() took, as another process of ours needs it that is to speak for the service: KEY=VALUE.
+  std::vector<std::string> variables() const;
   // How often the watchdog wants to hear from us: half of what it waits. Empty: it does not.
   std::optional<std::chrono::microseconds> watchdog_interval() const { return watchdog_; }
 

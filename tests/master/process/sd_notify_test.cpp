@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "shm/fd.hpp"
 
@@ -86,7 +87,7 @@ TEST(SdNotify, PathsWorkToo) {
 }
 
 TEST(SdNotify, WithoutASocketNothingHappens) {
-  EXPECT_FALSE(Notifier().connected());
+  EXPECT_TRUE(Notifier().variables().empty());
   EXPECT_EQ(Notifier().ready(), 0);
   EXPECT_EQ(Notifier("relative").ready(), EAFNOSUPPORT);
   EXPECT_EQ(Notifier("/" + std::string(200, 'x')).ready(), ENAMETOOLONG);
@@ -97,10 +98,10 @@ TEST(SdNotify, EnvironmentIsReadAndTakenAway) {
   setenv("WATCHDOG_USEC", "3000000", 1);
   setenv("WATCHDOG_PID", std::to_string(getpid()).c_str(), 1);
   const Notifier notifier = Notifier::from_environment();
-  EXPECT_EQ(notifier.socket(), "@x");
+  EXPECT_EQ(notifier.variables(), (std::vector<std::string>{"NOTIFY_SOCKET=@x", "WATCHDOG_USEC=3000000"}));
   EXPECT_EQ(notifier.watchdog_interval(), std::chrono::microseconds(1'500'000));
   for (const char* name : {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}) EXPECT_EQ(getenv(name), nullptr);
-  EXPECT_FALSE(Notifier::from_environment().connected());
+  EXPECT_TRUE(Notifier::from_environment().variables().empty());
 }
 
 TEST(SdNotify, WatchdogOfAnotherProcessIsNotOurs) {

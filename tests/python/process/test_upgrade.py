@@ -1,5 +1,6 @@
 """USR2: a new master beside the old one, under load, forth and back."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -24,6 +25,10 @@ def _upgrade(server, pidfile):
     return new
 
 
+def _ended(pid):
+    until(lambda: not os.path.exists(f"/proc/{pid}"), "the end of the new master")
+
+
 def test_an_upgrade_under_load_fails_no_request(serve, tmp_path):
     server = serve(APP, "--pid", tmp_path / "pid", "--no-control-socket", workers=2)
     load = _load(server, 4)
@@ -36,7 +41,7 @@ def test_an_upgrade_under_load_fails_no_request(serve, tmp_path):
         assert server.get("/").status == 200
     finally:
         os.kill(new, signal.SIGTERM)
-        until(lambda: not os.path.exists(f"/proc/{new}"), "the end of the new master")
+        _ended(new)
     assert not (tmp_path / "pid").exists()
 
 
@@ -53,6 +58,28 @@ def test_an_upgrade_is_taken_back_under_load(serve, tmp_path):
     server.logged("The new master ended")
     no_failure(load)
     assert pid_in(tmp_path / "pid") == server.pid
+
+
+def test_systemd_s_watchdog_hears_the_new_master(serve, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(str(tmp_path / "notify"))
+        notify.settimeout(60)
+        server = serve(APP, "--pid", tmp_path / "pid", "--no-control-socket", env={"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000"})
+        new = _upgrade(server, tmp_path / "pid")
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+        try:
+            until(lambda: f"MAINPID={new}" in notify.recv(4096).decode(), "the new master's number")
+            server.logged("The old master has gone")
+            notify.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while notify.recv(4096):
+                    pass
+            notify.settimeout(60)
+            until(lambda: notify.recv(4096) == b"WATCHDOG=1", "a sign of life")
+        finally:
+            os.kill(new, signal.SIGTERM)
+            _ended(new)
 
 
 def test_an_upgrade_to_a_release_that_does_not_load_fails_no_request(serve, tmp_path):
@@ -94,7 +121,7 @@ def test_a_new_master_whose_predecessor_has_gone_takes_the_requests_that_wait(se
         assert server.get("/").status == 200
     finally:
         os.kill(new, signal.SIGTERM)
-        until(lambda: not os.path.exists(f"/proc/{new}"), "the end of the new master")
+        _ended(new)
 
 
 def test_metrics_and_health_checks_on_socket_files_are_the_new_master_s_after_an_upgrade(serve, tmp_path):
@@ -117,7 +144,7 @@ def test_metrics_and_health_checks_on_socket_files_are_the_new_master_s_after_an
         until(lambda: answers("health"), "the new master's answer")
     finally:
         os.kill(new, signal.SIGTERM)
-        until(lambda: not os.path.exists(f"/proc/{new}"), "the end of the new master")
+        _ended(new)
     assert not (tmp_path / "health").exists()
 
 
@@ -136,4 +163,4 @@ def test_the_new_master_starts_where_the_link_to_the_release_leads_now(serve, tm
         assert server.get("/").body == b"two"
     finally:
         os.kill(new, signal.SIGTERM)
-        until(lambda: not os.path.exists(f"/proc/{new}"), "the end of the new master")
+        _ended(new)
