@@ -19,8 +19,8 @@ constexpr int kTries = 5;
 
 }  // namespace
 
-Doors::Doors(net::Loop& loop, serve::ErrorLog& log, Accepted accepted)
-    : loop_(loop), log_(log), accepted_(std::move(accepted)) {}
+Doors::Doors(net::Loop& loop, serve::ErrorLog& log, Accepted accepted, std::function<bool()> shared)
+    : loop_(loop), log_(log), accepted_(std::move(accepted)), shared_(std::move(shared)) {}
 
 Doors::Door Doors::bind(const BindAddress& address, const Config& config) {
   Door door;
@@ -41,7 +41,7 @@ Doors::Door Doors::bind(const BindAddress& address, const Config& config) {
 void Doors::adopt(const Config& config, int fd, bool our_file) {
   Door door;
   door.socket = std::make_unique<net::BoundSocket>(net::adopt_socket(fd));
-  if (our_file && door.socket->unix_socket && door.socket->server_name.starts_with('/'))
+  if (our_file && door.socket->unix_socket && !door.socket->server_name.starts_with('@'))
     door.socket->unix_path = door.socket->server_name;
   // A reload keeps it as long as the address stays configured.
   if (doors_.size() < config.bind_addresses.size()) door.address = config.bind_addresses[doors_.size()];
@@ -184,7 +184,7 @@ std::vector<std::string> Doors::files() const {
 }
 
 void Doors::remove_file(const Door& door) const {
-  if (!shared_ && !door.socket->unix_path.empty()) ::unlink(door.socket->unix_path.c_str());
+  if (!door.socket->unix_path.empty() && !shared_()) ::unlink(door.socket->unix_path.c_str());
 }
 
 }  // namespace prefork

@@ -17,7 +17,8 @@ namespace prefork {
 class Doors {
  public:
   using Accepted = std::function<void(int fd, net::Peer peer, const net::BoundSocket& local)>;
-  Doors(net::Loop& loop, serve::ErrorLog& log, Accepted accepted);
+  // `shared`: another master, before or after us, listens there too, and the files of unix sockets are still its own.
+  Doors(net::Loop& loop, serve::ErrorLog& log, Accepted accepted, std::function<bool()> shared);
 
   // Takes over the sockets of a predecessor or of systemd, which then count instead of the addresses; without any, binds every
   // address. Throws std::system_error with the address.
@@ -34,8 +35,6 @@ class Doors {
   // Accepts nobody until listen().
   void pause();
   std::vector<int> descriptors() const;
-  // Not ours alone: a successor listens there too, and the files of unix sockets are its to remove.
-  void share(bool on) { shared_ = on; }
   void remove_files();
   std::vector<std::string> files() const;  // of unix sockets
 
@@ -52,18 +51,18 @@ class Doors {
   void listen(Door& door);
   void close(Door& door);
   void remove_file(const Door& door) const;
+  bool has(const std::vector<Door>& doors, const BindAddress& address) const;
   bool wants(const Door& door) const;
   void forget_unwanted();
-  bool has(const std::vector<Door>& doors, const BindAddress& address) const;
 
   net::Loop& loop_;
   serve::ErrorLog& log_;
   Accepted accepted_;
+  std::function<bool()> shared_;
   std::vector<Door> doors_;
   std::vector<Door> prepared_;
   std::vector<BindAddress> wanted_;  // by what was prepared
   std::vector<Door> closed_;
-  bool shared_ = false;
 };
 
 }  // namespace prefork

@@ -52,8 +52,10 @@ Server::Server(CommandLine line)
       log_(logs_.error()),
       wheel_(loop_),
       dispatcher_(loop_, wheel_, dispatch_policy_of(config_)),
-      doors_(loop_, log_,
-             [this](int fd, net::Peer peer, const net::BoundSocket& local) { accept(fd, std::move(peer), local); }),
+      doors_(
+          loop_, log_,
+          [this](int fd, net::Peer peer, const net::BoundSocket& local) { accept(fd, std::move(peer), local); },
+          [this] { return shares_doors(); }),
       site_(loop_, wheel_, dispatcher_),
       admin_(loop_, wheel_, dispatcher_, log_, [this]() -> const serve::SiteObserver& { return *observer_; }),
       shared_(config_.shared_memory != 0 ? shm::SharedTable::create(config_.shared_memory) : shm::UniqueFd()),
@@ -113,6 +115,7 @@ int Server::run() {
   supervisor_.end_molds(std::min(config_.graceful_timeout, kMoldPatience));
   observer_->tick();
   admin_.close();
+  if (shares_doors()) leftovers_.leave_to_guard();
   logs_.stop_reading();
   hold_signals();
   signals_.clear();  // last: another TERM must not cut the hook on_exit short

@@ -98,6 +98,8 @@ class Server {
   void rest();
   void rest_when_done();
   void wake();
+  bool predecessor_lives() const;
+  bool shares_doors() const { return successor_ || predecessor_lives(); }
   void look_for_predecessor();
 
   // server_development.cpp

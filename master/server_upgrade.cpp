@@ -23,7 +23,6 @@ void Server::upgrade() {
   } catch (const std::exception& error) {
     return log_.error("Upgrade failed: ", std::string_view(error.what()));
   }
-  doors_.share(true);
   log_.info("Upgrading: process ", successor_->pid(), " is the new master");
 }
 
@@ -31,7 +30,6 @@ void Server::upgrade() {
 void Server::successor_ended() {
   log_.error("The new master ended: process ", successor_->pid());
   gone_successor_ = std::move(successor_);  // this runs in its callback
-  doors_.share(false);
   if (resting_) wake();
 }
 
@@ -56,9 +54,12 @@ void Server::wake() {
   doors_.listen();
 }
 
-// Our parent was the old master: its end makes us the one.
+// Our parent was the old master.
+bool Server::predecessor_lives() const { return inherited_.predecessor != 0 && ::getppid() == inherited_.predecessor; }
+
+// Its end makes us the one.
 void Server::look_for_predecessor() {
-  if (inherited_.predecessor == 0 || ::getppid() == inherited_.predecessor) return;
+  if (inherited_.predecessor == 0 || predecessor_lives()) return;
   log_.info("The old master has gone: process ", inherited_.predecessor);
   inherited_.predecessor = 0;
   if (!resting_) doors_.listen();

@@ -21,6 +21,8 @@ class Leftovers {
   void look_after(const std::string& path);
   // The files are in good hands: the master removes them itself.
   void dismiss();
+  // Another master listens at the sockets too, and may be about to end as well: once we are gone, what nobody answers at is removed.
+  void leave_to_guard() { pipe_.reset(); }
 
  private:
   shm::UniqueFd pipe_;

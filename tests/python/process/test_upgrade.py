@@ -60,6 +60,38 @@ def test_an_upgrade_is_taken_back_under_load(serve, tmp_path):
     assert pid_in(tmp_path / "pid") == server.pid
 
 
+def test_an_upgrade_that_is_taken_back_leaves_the_old_master_its_socket_file(serve, tmp_path):
+    server = serve(APP, "--pid", tmp_path / "pid", "--no-control-socket", bind=f"unix:{tmp_path}/socket", workers=2)
+    server.expect(r"\[ERROR\] The new master ended: process \d+")
+    new = _upgrade(server, tmp_path / "pid")
+    os.kill(new, signal.SIGTERM)
+    server.logged("The new master ended")
+    assert server.get("/").status == 200
+
+
+def test_two_masters_that_are_told_to_end_together_leave_no_socket_file(serve, tmp_path):
+    server = serve(APP, "--pid", tmp_path / "pid", "--no-control-socket", bind=f"unix:{tmp_path}/socket", workers=2)
+    server.tolerate(r"\[ERROR\] The new master ended")
+    new = _upgrade(server, tmp_path / "pid")
+    for pid in (server.pid, new):
+        os.kill(pid, signal.SIGTERM)
+    assert server.wait() == 0
+    _ended(new)
+    until(lambda: not (tmp_path / "socket").exists(), "the end of the socket file")
+
+
+def test_a_socket_file_that_was_named_without_its_folder_goes_with_the_new_master(serve, tmp_path):
+    server = serve(APP, "--pid", "pid", "--no-control-socket", bind="unix:socket", cwd=tmp_path, ready=None)
+    server.logged("Serving with")
+    new = _upgrade(server, tmp_path / "pid")
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    until(lambda: pid_in(tmp_path / "pid") == new, "the promotion")
+    os.kill(new, signal.SIGTERM)
+    _ended(new)
+    assert not (tmp_path / "socket").exists()
+
+
 def test_systemd_s_watchdog_hears_the_new_master(serve, tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(str(tmp_path / "notify"))
