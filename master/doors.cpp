@@ -38,20 +38,21 @@ Doors::Door Doors::bind(const BindAddress& address, const Config& config) {
   return door;
 }
 
-void Doors::adopt(const Config& config, int fd, bool our_file) {
+void Doors::adopt(const Config& config, const process::LeftSocket& left) {
   Door door;
-  door.socket = std::make_unique<net::BoundSocket>(net::adopt_socket(fd));
-  if (our_file && door.socket->unix_socket && !door.socket->server_name.starts_with('@'))
+  door.socket = std::make_unique<net::BoundSocket>(net::adopt_socket(left.fd));
+  if (!left.foreign && door.socket->unix_socket && !door.socket->server_name.starts_with('@'))
     door.socket->unix_path = door.socket->server_name;
-  // A reload keeps it as long as the address stays configured.
-  if (doors_.size() < config.bind_addresses.size()) door.address = config.bind_addresses[doors_.size()];
+  // A reload keeps it as long as the address stays configured; when there are more sockets than addresses, with the last of them.
+  const auto& addresses = config.bind_addresses;
+  if (!addresses.empty()) door.address = addresses[std::min(doors_.size(), addresses.size() - 1)];
   doors_.push_back(std::move(door));
 }
 
-void Doors::open(const Config& config, const std::vector<int>& predecessors) {
-  for (const int fd : predecessors) adopt(config, fd, true);
+void Doors::open(const Config& config, const std::vector<process::LeftSocket>& predecessors) {
+  for (const auto& left : predecessors) adopt(config, left);
   if (doors_.empty()) {
-    for (const auto& socket : process::inherited_sockets()) adopt(config, socket.fd, false);
+    for (const auto& socket : process::inherited_sockets()) adopt(config, {socket.fd, true});
   }
   if (!doors_.empty()) return;
   for (const auto& address : config.bind_addresses) doors_.push_back(bind_patiently(address, config));
@@ -80,9 +81,10 @@ void Doors::pause() {
   for (auto& door : doors_) door.listener.reset();
 }
 
-std::vector<int> Doors::descriptors() const {
-  std::vector<int> all;
-  for (const auto& door : doors_) all.push_back(door.socket->fd.get());
+std::vector<process::LeftSocket> Doors::sockets() const {
+  std::vector<process::LeftSocket> all;
+  for (const auto& door : doors_)
+    all.push_back({door.socket->fd.get(), door.socket->unix_socket && door.socket->unix_path.empty()});
   return all;
 }
 

@@ -10,6 +10,7 @@
 
 #include "master/config.hpp"
 #include "master/net/listener.hpp"
+#include "master/process/successor.hpp"
 #include "master/serve/error_log.hpp"
 
 namespace prefork {
@@ -22,7 +23,7 @@ class Doors {
 
   // Takes over the sockets of a predecessor or of systemd, which then count instead of the addresses; without any, binds every
   // address. Throws std::system_error with the address.
-  void open(const Config& config, const std::vector<int>& predecessors);
+  void open(const Config& config, const std::vector<process::LeftSocket>& predecessors);
   void listen();
 
   // A reload's new addresses: prepare() binds them or throws, changing nothing; then one of the others.
@@ -34,7 +35,7 @@ class Doors {
   void close();
   // Accepts nobody until listen().
   void pause();
-  std::vector<int> descriptors() const;
+  std::vector<process::LeftSocket> sockets() const;
   void remove_files();
   std::vector<std::string> files() const;  // of unix sockets
 
@@ -45,7 +46,7 @@ class Doors {
     std::unique_ptr<net::Listener> listener;
   };
 
-  void adopt(const Config& config, int fd, bool our_file);
+  void adopt(const Config& config, const process::LeftSocket& left);
   Door bind(const BindAddress& address, const Config& config);
   Door bind_patiently(const BindAddress& address, const Config& config);
   void listen(Door& door);

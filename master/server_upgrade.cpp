@@ -14,7 +14,7 @@ void Server::upgrade() {
   process::SuccessorCommand command;
   command.arguments = line_.arguments;
   command.directory = line_.launch_directory;
-  command.sockets = doors_.descriptors();
+  command.sockets = doors_.sockets();
   command.environment = notifier_.variables();
   command.environment.push_back(process::descriptor_limit_variable());
   run_hook("pre_exec");

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <sstream>
@@ -15,6 +16,14 @@ namespace {
 
 constexpr int kFirstSocket = 3;
 
+// "3,4".
+std::vector<int> numbers_of(const char* text) {
+  std::vector<int> all;
+  std::istringstream list(text);
+  for (std::string number; std::getline(list, number, ',');) all.push_back(std::atoi(number.c_str()));
+  return all;
+}
+
 }  // namespace
 
 Successor::Successor(net::Loop& loop, const SuccessorCommand& command, std::function<void()> exited)
@@ -23,15 +32,18 @@ Successor::Successor(net::Loop& loop, const SuccessorCommand& command, std::func
   std::vector<char*> arguments{const_cast<char*>(program.c_str())};
   for (const std::string& one : command.arguments) arguments.push_back(const_cast<char*>(one.c_str()));
   arguments.push_back(nullptr);
-  std::string numbers;
+  std::string numbers, foreign;
   std::vector<uv_stdio_container_t> stdio(kFirstSocket + command.sockets.size());
   for (std::size_t i = 0; i < stdio.size(); ++i) {
     stdio[i].flags = UV_INHERIT_FD;
-    stdio[i].data.fd = i < kFirstSocket ? static_cast<int>(i) : command.sockets[i - kFirstSocket];
-    if (i >= kFirstSocket) numbers += (numbers.empty() ? "" : ",") + std::to_string(i);
+    stdio[i].data.fd = i < kFirstSocket ? static_cast<int>(i) : command.sockets[i - kFirstSocket].fd;
+    if (i < kFirstSocket) continue;
+    numbers += (numbers.empty() ? "" : ",") + std::to_string(i);
+    if (command.sockets[i - kFirstSocket].foreign) foreign += (foreign.empty() ? "" : ",") + std::to_string(i);
   }
   std::vector<std::string> pairs = command.environment;
   pairs.push_back("GUNICORN_FD=" + numbers);
+  pairs.push_back("PREFORK_FOREIGN_FD=" + foreign);
   pairs.push_back("GUNICORN_PID=" + std::to_string(::getpid()));
   std::vector<char*> environment = environment_with(pairs);
   uv_process_options_t options{};
@@ -61,10 +73,13 @@ Inheritance inheritance() {
   // Only a parent leaves something: a worker's child that happens to run a server inherits nothing.
   if (numbers != nullptr && pid != nullptr && std::atoi(pid) == ::getppid()) {
     found.predecessor = std::atoi(pid);
-    std::istringstream list(numbers);
-    for (std::string number; std::getline(list, number, ',');) found.sockets.push_back(std::atoi(number.c_str()));
+    const char* foreign = std::getenv("PREFORK_FOREIGN_FD");
+    const auto others = foreign != nullptr ? numbers_of(foreign) : std::vector<int>{};
+    for (const int fd : numbers_of(numbers))
+      found.sockets.push_back({fd, std::find(others.begin(), others.end(), fd) != others.end()});
   }
   ::unsetenv("GUNICORN_FD");
+  ::unsetenv("PREFORK_FOREIGN_FD");
   ::unsetenv("GUNICORN_PID");
   return found;
 }

@@ -8,7 +8,7 @@ import socket
 import subprocess
 
 import pytest
-from support.server import BUILD, title, until
+from support.server import BUILD, pid_in, title, until
 
 APP = "process_app:application"
 
@@ -137,24 +137,46 @@ def test_systemd_hears_of_start_reload_and_stop(serve, tmp_path):
         hear("STOPPING=1")
 
 
-def test_a_socket_of_systemd_s_is_served(serve, tmp_path):
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        port = listener.getsockname()[1]
-        script = f"exec 3<&{listener.fileno()}; export LISTEN_FDS=1 LISTEN_PID=$$; exec {BUILD / 'prefork'} -w 1 --no-control-socket {APP}"
-        os.set_inheritable(listener.fileno(), True)
+def test_sockets_of_systemd_s_are_served_over_a_reload_and_an_upgrade(serve, tmp_path):
+    """More of them than there are addresses in the configuration."""
+    def answers(address):
+        with socket.create_connection(address, 60) if isinstance(address, tuple) else socket.socket(socket.AF_UNIX) as client:
+            if isinstance(address, str):
+                client.settimeout(60)
+                client.connect(address)
+            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            return client.recv(4096).startswith(b"HTTP/1.1 200")
+
+    with socket.socket() as first, socket.socket(socket.AF_UNIX) as second:
+        first.bind(("127.0.0.1", 0))
+        second.bind(str(tmp_path / "second"))
+        addresses = [first.getsockname(), str(tmp_path / "second")]
+        for listener in (first, second):
+            listener.listen()
+            os.set_inheritable(listener.fileno(), True)
+        script = f"exec 3<&{first.fileno()} 4<&{second.fileno()}; export LISTEN_FDS=2 LISTEN_PID=$$; exec {BUILD / 'prefork'} -w 1 --pid pid --no-control-socket {APP}"
         environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).resolve().parents[1] / "apps"), "PYTHONDONTWRITEBYTECODE": "1"}
         with open(tmp_path / "log", "w") as log:
             process = subprocess.Popen(["bash", "-c", script], close_fds=False, stdout=log, stderr=log, env=environment, cwd=tmp_path)
     try:
-        until(lambda: f"Listening at: http://127.0.0.1:{port}" in (tmp_path / "log").read_text(), "the socket")
-        with socket.create_connection(("127.0.0.1", port), 60) as client:
-            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
-            assert client.recv(4096).startswith(b"HTTP/1.1 200")
+        until(lambda: f"Listening at: http://127.0.0.1:{addresses[0][1]}" in (tmp_path / "log").read_text(), "the socket")
+        assert all(map(answers, addresses))
+        process.send_signal(signal.SIGHUP)
+        until(lambda: "Reloaded: generation 2" in (tmp_path / "log").read_text(), "the reload")
+        assert all(map(answers, addresses))
+        process.send_signal(signal.SIGUSR2)
+        until(lambda: (tmp_path / "log").read_text().count("Serving with") == 2, "the new master's workers")
+        new = pid_in(tmp_path / "pid.2")
+        process.terminate()
+        process.wait(60)
+        until(lambda: pid_in(tmp_path / "pid") == new, "the promotion")
+        assert all(map(answers, addresses))
+        os.kill(new, signal.SIGTERM)
+        until(lambda: not os.path.exists(f"/proc/{new}"), "the end of the new master")
     finally:
         process.terminate()
         process.wait(60)
+    assert (tmp_path / "second").exists(), "it is systemd's"
 
 
 def test_status_names_the_mold(serve, tmp_path):
