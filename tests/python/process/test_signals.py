@@ -32,6 +32,15 @@ def test_a_worker_that_is_told_to_end_finishes_what_it_runs_and_is_replaced(serv
     assert server.get("/").status == 200
 
 
+@pytest.mark.parametrize("options", [(WSGI,), (WSGI, "--threads", "4"), (ASGI,), (ASGI, "--preload")], ids=" ".join)
+def test_a_worker_that_is_told_to_end_while_nobody_asks_for_anything_ends(serve, options):
+    """It hears of that without a request, whatever its bell is (the build `fallback` has pipes)."""
+    server = serve(*options, workers=1)
+    victim = int(server.get("/pid").body)
+    server.signal(signal.SIGTERM, victim)
+    _replaced(server, victim, 1)
+
+
 def _status(server):
     import subprocess
 
