@@ -75,6 +75,7 @@ class Server {
   void on_signal(int number);
   void stop_gracefully();
   void drain();
+  void tell_end(const char* status) const;
   void stop_quickly(const char* why);
   void halt(int code);
   void leave_when_done();

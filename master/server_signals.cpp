@@ -98,11 +98,7 @@ void Server::stop_gracefully() {
   stage_ = Stage::Delaying;
   if (dispatcher_.gate() == dispatch::Dispatcher::Gate::Held) serve_again();
   site_.draining = true;  // readiness fails from now on, and answers end their connections
-  if (successor_) {
-    notifier_.main_pid(successor_->pid());
-  } else {
-    notifier_.stopping("Finishing what is started");
-  }
+  tell_end("Finishing what is started");
   const auto delay = static_cast<std::uint64_t>(config_.drain_delay.count());
   kill_timer_.start(delay + static_cast<std::uint64_t>(config_.graceful_timeout.count()));
   if (delay == 0) return drain();
@@ -127,9 +123,19 @@ void Server::leave_when_done() {
   if (supervisor_.running() == 0) loop_.stop();
 }
 
+// systemd must know its new main process before the old one ends, or it takes the service for dead.
+void Server::tell_end(const char* status) const {
+  if (successor_) {
+    notifier_.main_pid(successor_->pid());
+  } else {
+    notifier_.stopping(status);
+  }
+}
+
 void Server::stop_quickly(const char* why) {
   if (stage_ == Stage::Leaving && supervisor_.stopping())  // once more, or they did not go
     return supervisor_.quit(SIGKILL);
+  if (stage_ == Stage::Serving) tell_end("Stopping at once");
   if (!dispatcher_.idle()) log_.warning("Requests are broken off: ", why);
   const bool patience_is_over = stage_ == Stage::Draining;
   stage_ = Stage::Leaving;

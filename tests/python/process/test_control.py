@@ -119,7 +119,8 @@ def test_a_pid_file_of_a_living_server_prevents_a_second_one(server, serve, tmp_
     assert "already running" in other.log()
 
 
-def test_systemd_hears_of_start_reload_and_stop(serve, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_systemd_hears_of_start_reload_and_stop(serve, tmp_path, number):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(str(tmp_path / "notify"))
         notify.settimeout(60)
@@ -133,7 +134,8 @@ def test_systemd_hears_of_start_reload_and_stop(serve, tmp_path):
         server.signal(signal.SIGHUP)
         hear("RELOADING=1")
         hear("READY=1")
-        server.stop()
+        server.signal(number)
+        assert server.wait() == 0
         hear("STOPPING=1")
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 
+import pytest
 from support.load_generator import keep_busy, no_failure
 from support.server import pid_in, until
 
@@ -112,6 +113,28 @@ def test_systemd_s_watchdog_hears_the_new_master(serve, tmp_path):
         finally:
             os.kill(new, signal.SIGTERM)
             _ended(new)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
+def test_systemd_hears_of_the_new_master_before_the_old_one_ends(serve, tmp_path, number):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(str(tmp_path / "notify"))
+        notify.setblocking(False)
+        server = serve(APP, "--pid", tmp_path / "pid", "--no-control-socket", env={"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        new = _upgrade(server, tmp_path / "pid")
+        os.kill(new, signal.SIGSTOP)  # it says so too, later
+        heard = []
+        try:
+            server.signal(number)
+            assert server.wait() == 0
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    heard.append(notify.recv(4096).decode())
+        finally:
+            for one in (signal.SIGCONT, signal.SIGTERM):
+                os.kill(new, one)
+            _ended(new)
+        assert heard[-1] == f"MAINPID={new}"
 
 
 def test_an_upgrade_to_a_release_that_does_not_load_fails_no_request(serve, tmp_path):
