@@ -97,7 +97,8 @@ int control(const ControlCommand& command) {
     const shm::UniqueFd server = connect_to(command);
     const shm::UniqueFd process = process_behind(server.get());
     const std::string line = line_of(command);
-    if (::send(server.get(), line.data(), line.size(), MSG_NOSIGNAL) < 0)
+    // Who is refused may find the connection closed, with the reason in it.
+    if (::send(server.get(), line.data(), line.size(), MSG_NOSIGNAL) < 0 && errno != EPIPE)
       throw std::system_error(errno, std::system_category(), "asking the server");
     const auto until = Clock::now() + command.timeout;
     const std::string answer = read_answer(server.get(), until);

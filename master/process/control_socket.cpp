@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <array>
+#include <exception>
+#include <string_view>
 #include <system_error>
 
 namespace prefork::process {
@@ -78,7 +80,11 @@ std::vector<std::string> ControlSocket::files() const {
 void ControlSocket::accept(int fd) {
   auto client = std::make_shared<Client>();
   client->fd.reset(fd);
-  if (!may_ask(fd)) return;
+  if (!may_ask(fd)) {
+    constexpr std::string_view kRefusal = "1 only root and the user that runs this server may ask it\n";
+    (void)::send(fd, kRefusal.data(), kRefusal.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    return;
+  }
   client->owner = this;
   auto* poll = new uv_poll_t;
   uv_poll_init(loop_.uv(), poll, fd);

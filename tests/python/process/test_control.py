@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -91,6 +92,23 @@ def test_words_that_are_no_command_do_nothing(serve, tmp_path, command):
         client.connect(str(tmp_path / "ctl"))
         client.sendall(f"{command}\n".encode())
         assert client.recv(4096) == f"1 unknown command: {command}\n".encode()
+    assert server.get("/").status == 200
+    assert "Told to" not in server.log()
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="only root can become somebody else")
+@pytest.mark.parametrize("words", [("status",), ("reload", "--wait"), ("stop",), ("stop", "--wait")], ids=" ".join)
+def test_another_user_is_refused_and_told_so(serve, tmp_path, words):
+    def ask(*arguments):
+        command = ["setpriv", "--reuid", "65534", "--clear-groups", BUILD / "prefork", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    if ask("--version").returncode != 0:
+        pytest.skip("another user cannot reach this build")
+    server = serve(APP, "--control-socket", tmp_path / "ctl")
+    for _ in range(20):  # the answer and the question cross
+        done = ask(*words, str(server.pid))
+        assert (done.returncode, done.stderr) == (1, "only root and the user that runs this server may ask it\n")
     assert server.get("/").status == 200
     assert "Told to" not in server.log()
 
