@@ -86,7 +86,11 @@ std::span<std::byte> Region::bytes() const {
 
 UniqueFd Region::make(std::uint64_t bytes, const char* name) {
   UniqueFd fd = make_object(name);
-  if (::ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) fail("sizing a region");
+  if (::ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) {
+    const int error = errno;
+    const std::string what = std::to_string(bytes) + " bytes of shared memory";
+    throw std::system_error(error, std::system_category(), what + (error == EFBIG ? " (see ulimit -f)" : ""));
+  }
   seal(fd.get());
   return fd;
 }

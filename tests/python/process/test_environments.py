@@ -189,6 +189,12 @@ def test_without_room_for_large_bodies_they_come_and_go_whole(serve, tmp_path, s
     serves_everything(server)
 
 
+def test_too_small_a_limit_of_files_for_its_shared_memory_is_named(serve):
+    server = serve(WSGI, "--no-control-socket", ready=None, command=after("ulimit -f 40"))
+    assert server.wait() == 1
+    assert "bytes of shared memory (see ulimit -f): File too large" in server.log()
+
+
 @pytest.fixture
 def public():
     """A folder that everybody can read, as the packages of an application are."""
