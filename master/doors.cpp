@@ -157,6 +157,10 @@ void Doors::commit() {
     close(doors_[i]);
     doors_.erase(doors_.begin() + static_cast<std::ptrdiff_t>(i));
   }
+  // A successor takes them for the addresses of its configuration, one by one.
+  const auto place = [this](const Door& door) { return std::find(wanted_.begin(), wanted_.end(), door.address); };
+  std::stable_sort(doors_.begin(), doors_.end(),
+                   [&](const Door& one, const Door& other) { return place(one) < place(other); });
 }
 
 void Doors::close(Door& door) {

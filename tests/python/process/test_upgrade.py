@@ -7,7 +7,7 @@ import socket
 
 import pytest
 from support.load_generator import keep_busy, no_failure
-from support.server import pid_in, until
+from support.server import BUILD, pid_in, until
 
 APP = "process_app:application"
 
@@ -91,6 +91,31 @@ def test_a_socket_file_that_was_named_without_its_folder_goes_with_the_new_maste
     os.kill(new, signal.SIGTERM)
     _ended(new)
     assert not (tmp_path / "socket").exists()
+
+
+def test_a_new_master_knows_which_socket_is_which(serve, tmp_path):
+    """Also when a reload has put a new address before an old one."""
+    def bind(*names):
+        (tmp_path / "conf.py").write_text(f"bind = {[f'unix:{tmp_path}/{name}' for name in names]}\n")
+
+    bind("first")
+    without_bind = f"sh -c 'shift 2; exec {BUILD}/prefork \"$@\"' sh"
+    server = serve(APP, "-c", "conf.py", "--pid", tmp_path / "pid", "--no-control-socket", cwd=tmp_path, bind=f"unix:{tmp_path}/first", workers=None, command=without_bind)
+    bind("second", "first")
+    server.reload()
+    new = _upgrade(server, tmp_path / "pid")
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    try:
+        until(lambda: pid_in(tmp_path / "pid") == new, "the promotion")
+        bind("first")
+        os.kill(new, signal.SIGHUP)
+        server.logged(rf"\[{new}\] \[INFO\] Reloaded: generation 2")
+        assert server.get("/").status == 200
+        assert not (tmp_path / "second").exists()
+    finally:
+        os.kill(new, signal.SIGTERM)
+        _ended(new)
 
 
 def test_systemd_s_watchdog_hears_the_new_master(serve, tmp_path):
