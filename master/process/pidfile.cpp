@@ -21,6 +21,7 @@ void write_pid(const std::string& path) {
   const std::string temporary = path + ".new-" + std::to_string(::getpid());
   const std::string text = std::to_string(::getpid()) + "\n";
   const shm::UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (fd) ::fchmod(fd.get(), 0644);  // whoever watches the server reads it, whatever the mask
   const bool written = fd && ::write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
   if (!written || ::rename(temporary.c_str(), path.c_str()) != 0) {
     const int error = errno;

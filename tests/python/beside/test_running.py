@@ -279,11 +279,17 @@ def test_usr1_opens_the_logs_anew(both):
 
 
 def test_daemon_with_pidfile(both):
-    for peer in both("-D", "-p", "x.pid", "--error-logfile", "error.log", ready=False):
+    mask = os.umask(0o077)
+    try:
+        peers = both("-D", "-p", "x.pid", "--error-logfile", "error.log", ready=False)
+    finally:
+        os.umask(mask)
+    for peer in peers:
         assert peer.process.wait(60) == 0
         pid = int(until(lambda peer=peer: peer.text("x.pid").strip(), "the pid file"))
         peer.logged(r"Listening at", "error.log")
         until(lambda peer=peer: peer.get()[0] == 200 if "Booting worker" in peer.text("error.log") else False, "an answer")
+        assert [(peer.folder / name).stat().st_mode & 0o777 for name in ("x.pid", "error.log")] == [0o644, 0o644], peer.name
         os.kill(pid, signal.SIGTERM)
         until(lambda peer=peer: not (peer.folder / "x.pid").exists(), "the end")
         peer.logged(r"Shutting down: Master", "error.log")
