@@ -27,7 +27,8 @@ MASTER = {
     "accept": 3, "read": 20, "parse": 20, "collect": 2, "spool": 1, "enqueue": 20, "dispatch": 20, "revoke": 1, "requeue": 1, "retire": 1,
     "drain": 20, "write": 20, "linger": 1, "close": 2, "spawn": 2, "ready": 2,
 }
-MIX = "/:90,/sleep/0.02:4,POST /echo#200000:3,/len/300000:3"
+# The body is larger than what goes along with its head (256 KiB): only then does a worker ask for more of it, and twice.
+MIX = "/:90,/sleep/0.02:4,POST /echo#300000:3,/len/300000:3"
 OPTIONS = ("--timeout", "1", "--boot-timeout", "10", "--graceful-timeout", "4", "--no-control-socket", "--response-buffer", "16384")
 
 
