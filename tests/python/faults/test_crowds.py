@@ -7,7 +7,7 @@ import struct
 
 import pytest
 from support import load_generator
-from support.server import BUILD, OUT_OF_DESCRIPTORS, SANITIZED, until
+from support.server import BUILD, OUT_OF_DESCRIPTORS, SANITIZED, TINY, until
 
 APP = "process_app:application"
 GET = b"GET / HTTP/1.1\r\nHost: crowd\r\n\r\n"
@@ -56,9 +56,9 @@ def test_two_thousand_connections_cost_memory_only(serve, says, most, record_pro
 
 def test_two_hundred_slow_readers_hold_no_worker(serve):
     """RFC 9112 says nothing of patience: 5 MB each, two workers, and everybody else is served as if they were not there."""
-    server = serve(APP, "--response-buffer", "65536", workers=2)
+    server = serve(APP, "--response-buffer", "65536", "--timeout", "300", workers=2)
     with contextlib.ExitStack() as stack:
-        readers = crowd(stack, server, 200, b"GET /len/5000000 HTTP/1.1\r\nHost: crowd\r\nConnection: close\r\n\r\n", room=4096)
+        readers = crowd(stack, server, 10 if TINY else 200, b"GET /len/5000000 HTTP/1.1\r\nHost: crowd\r\nConnection: close\r\n\r\n", room=4096)
         for reader in readers:
             assert reader.recv(1) == b"H"  # each has its reply under way
         assert serves_others(server)

@@ -25,6 +25,7 @@ APPS = ROOT / "tests" / "python" / "apps"
 BUILD = pathlib.Path(os.environ.get("PREFORK_BUILD", ROOT / "build" / "release"))
 OUT_OF_DESCRIPTORS = r"\[WARNING\] Clients wait to be accepted at [^\n]*: Too many open files \(see ulimit -n\)"
 SANITIZED = "san" in BUILD.name  # memory is not what it is elsewhere
+TINY = BUILD.name == "tiny"  # every 4 KiB of a body wait for two wake-ups
 PATIENCE = 60  # for anything that happens at all; a sanitizer's build on a busy machine is slow
 
 # An entry of the log is a line of the server's form with what follows it, or a report that a dying process printed.
