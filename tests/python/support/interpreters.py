@@ -6,7 +6,7 @@ import pathlib
 import subprocess
 import sys
 
-from support.server import BUILD, ROOT
+from support.server import BUILD, ROOT, SANITIZED
 
 ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
 ABOUT = (
@@ -29,7 +29,8 @@ def has_worker(python):
     """Whether the build has one: embedded, or as an extension module that this interpreter loads."""
     if os.path.realpath(python) == os.path.realpath(pathlib.Path(BUILD, "python3.txt").read_text().strip()):
         return True
-    return any(_host(suffix).exists() for suffix in about(python)["suffixes"])
+    # A sanitizer's runtime comes first in its process, which another interpreter's executable does not have.
+    return not SANITIZED and any(_host(suffix).exists() for suffix in about(python)["suffixes"])
 
 
 def has_worker_of_its_own(python):

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 from support.interpreters import about, has_worker, interpreters, make_environment
-from support.server import until
+from support.server import SANITIZED, until
 from support.websocket import handshake
 
 PYTHONS = interpreters()
@@ -34,7 +34,7 @@ def wsgi(python, serve_module):
     return server
 
 
-@pytest.mark.parametrize("python", [python for python in PYTHONS if not has_worker(python)], ids=name_of)
+@pytest.mark.parametrize("python", [python for python in PYTHONS if not SANITIZED and not has_worker(python)], ids=name_of)
 def test_a_version_without_a_worker_is_told_which_have_one(serve, python, tmp_path):
     server = serve("wsgi_apps:app", "--python", make_environment(python, tmp_path / "own"), ready=None)
     server.expect("is Python")
