@@ -93,6 +93,7 @@ std::vector<std::string> command_line(const wire::Settings& settings) {
 // From the first line on, because sitecustomize and *.pth files look at it too; sys.orig_argv becomes the same.
 void set_command_line(PyConfig& config, std::vector<std::string> words) {
   std::vector<char*> pointers;
+  pointers.reserve(words.size());
   for (std::string& word : words) pointers.push_back(word.data());
   check(PyConfig_SetBytesArgv(&config, static_cast<Py_ssize_t>(pointers.size()), pointers.data()), &config);
 }
